@@ -1,0 +1,18 @@
+PYTHON ?= python
+
+.PHONY: all lint format test
+
+all: lint test
+
+lint:
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m numpydoc lint sk_softkmeans/*.py
+	$(PYTHON) -m codespell_lib
+
+format:
+	$(PYTHON) -m ruff check --fix
+	$(PYTHON) -m ruff format
+
+test:
+	$(PYTHON) -m pytest

@@ -1,0 +1,518 @@
+"""The estimators' one base class: fit, predict, predict_proba, transform, score."""
+
+import warnings
+from copy import copy
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sk_softkmeans._assignments import Softmax
+from sk_softkmeans._chunks import chunked
+from sk_softkmeans._em import hard_inertia, run
+from sk_softkmeans._init import make_seeding
+from sk_softkmeans._moments import data_moments
+from sk_softkmeans._monitor import Monitor, callback_data
+from sk_softkmeans._reading import describe as describe_fit
+from sk_softkmeans._reading import fill_distances, read, variance_floor
+from sk_softkmeans._schedules import Constant, Learned, largest_variance
+from sk_softkmeans._steps import Assignment
+from sk_softkmeans._validation import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    _num_samples,
+    check_data,
+    check_init,
+    check_weights,
+    resolve_n_init,
+    with_callbacks,
+)
+
+# Centers all within this many standard deviations of the mean have collapsed.
+_COLLAPSED = 0.02
+_FEATURES = {"n_features_in_", "feature_names_in_"}
+# Fitted attributes in units of sample_weight.
+_WEIGHTED = {"inertia_", "soft_inertia_", "free_energy_"}
+
+
+class BaseSoftKMeans(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    BaseEstimator,
+):
+    """What all estimators share. Think twice before adding anything to this class.
+
+    A subclass is a docstring, constraints, ``__init__`` and the hook `_assignment`.
+    """
+
+    _parameter_constraints: dict = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "temperature": [
+            StrOptions({"auto", "ml"}),
+            Interval(Real, 0, None, closed="left"),
+        ],
+        "temperature_unit": [StrOptions({"absolute", "critical"})],
+        "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
+        "n_init": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "transform_to": [StrOptions({"distances", "responsibilities"})],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def _assignment(self):
+        """Return the map from logits to responsibilities at positive temperatures."""
+        return Softmax()
+
+    def _schedule(self, chunks, moments, assignment):
+        """Return the schedule that the parameter `temperature` asks for."""
+        n_features = chunks.X.shape[1]
+        if isinstance(self.temperature, str):
+            factor = 2.0 if self.temperature == "ml" else 3 ** (assignment.alpha - 1)
+            floor = variance_floor(moments, chunks.X.dtype)
+            return Learned(factor, moments.weight * n_features, floor)
+        temperature = float(self.temperature)
+        if self.temperature_unit == "critical" and temperature > 0:
+            unit = 2 * largest_variance(chunks, moments)
+            temperature *= unit * self.n_clusters ** (assignment.alpha - 1)
+            if not np.isfinite(temperature):
+                raise ValueError(
+                    f"temperature times the critical temperature {unit:.3g} must be "
+                    f"finite, got temperature={self.temperature}."
+                )
+        return Constant(temperature)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find centers and temperature.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples, dense in any memory order or CSR. float32 and float64 are
+            kept, everything else becomes float64. X is never copied or written.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the samples, not negative; all 1 if None. A weight of 2 is
+            the same as having the sample twice. Not used by an `init` that is a
+            callable or an array of centers.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or `sample_weight` is out of range, or X has fewer
+            samples than clusters.
+        TypeError
+            If `sample_weight` or `init` is sparse.
+        """
+        # Features are checked on a copy: an error leaves an earlier fit as it was.
+        checked = copy(self)
+        X = check_data(X, checked)
+        if X.shape[0] < self.n_clusters:
+            raise ValueError(
+                f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}."
+            )
+        weights, unit = check_weights(sample_weight, X)
+        init = check_init(self.init, X, self.n_clusters)
+        n_init = resolve_n_init(self.n_init, init, type(self).__name__)
+        random_state = check_random_state(self.random_state)
+        assignment = self._assignment()
+        features = {k: v for k, v in vars(checked).items() if k in _FEATURES}
+
+        with chunked(X, weights, self.n_clusters) as chunks:
+            moments = data_moments(chunks)
+            schedule = self._schedule(chunks, moments, assignment)
+            draw = make_seeding(init, chunks, moments, self.n_clusters)
+
+            def describe(centers, temperature):
+                centers = (moments.origin + centers).astype(X.dtype)
+                model = describe_fit(chunks, moments, centers, temperature, assignment)
+                weighted = {name: model[name] * unit for name in _WEIGHTED}
+                return features | model | weighted
+
+            monitor = Monitor(
+                self,
+                callback_data(X, y, sample_weight),
+                n_init,
+                self.max_iter,
+                describe,
+                lambda centers: hard_inertia(chunks, moments.origin, centers) * unit,
+            )
+            best = None
+            for _ in range(n_init):
+                centers = draw(random_state) - moments.origin
+                monitor.begin_restart()
+                result = run(
+                    chunks,
+                    moments,
+                    centers,
+                    schedule,
+                    assignment,
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    monitor=monitor,
+                )
+                model = describe(result.centers, result.temperature)
+                objective = schedule.objective(
+                    model["free_energy_"] / unit, result.temperature
+                )
+                if best is None or objective < best[0]:
+                    best = objective, model, result
+                monitor.end_restart()
+                if monitor.stopped:
+                    break
+            _, model, result = best
+            if not monitor.stopped:
+                self._warn(chunks, moments, model, result, assignment)
+            monitor.end()
+
+        vars(self).pop("feature_names_in_", None)
+        vars(self).update(model)
+        self.free_energies_ = result.free_energies * unit
+        self.temperatures_ = result.temperatures
+        self.n_iter_ = len(result.free_energies)
+        self.converged_ = result.converged
+        return self
+
+    def _warn(self, chunks, moments, model, result, assignment):
+        """Warn of fits that are not what they seem, and say what to do."""
+        distinct = len(np.unique(model["labels_"]))
+        spread = np.sqrt((result.centers**2).sum(axis=1).max())
+        soft = result.temperature > 0
+        if (
+            soft
+            and self.n_clusters > 1
+            and moments.variance > 0
+            and spread <= _COLLAPSED * np.sqrt(moments.variance)
+        ):
+            critical = 2 * largest_variance(chunks, moments)
+            critical *= self.n_clusters ** (assignment.alpha - 1)
+            message = (
+                f"All centers collapsed onto the mean of X: the temperature "
+                f"{result.temperature:.6g} is too high for {self.n_clusters} clusters. "
+                f"Choose one well below the critical temperature {critical:.6g}."
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        elif distinct < self.n_clusters:
+            message = (
+                f"Number of distinct clusters ({distinct}) found smaller than "
+                f"n_clusters ({self.n_clusters}). Possibly due to duplicate points "
+                f"in X."
+            )
+            if soft:
+                message += " Or centers have merged: lower temperature or n_clusters."
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        if soft and not result.converged:
+            message = (
+                f"The centers still moved after max_iter={self.max_iter} iterations. "
+                f"Increase max_iter or tol, or lower temperature."
+            )
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit and return the labels of the samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the samples; all 1 if None.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The index of each sample's cluster.
+        """
+        return self.fit(X, y, sample_weight=sample_weight).labels_
+
+    def fit_transform(self, X, y=None, sample_weight=None):
+        """Fit and transform the samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the samples; all 1 if None.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_clusters)
+            What `transform` gives.
+        """
+        return self.fit(X, y, sample_weight=sample_weight)._transform(X)
+
+    def predict(self, X):
+        """Return the cluster of each sample: that of the nearest center.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The index of each sample's cluster, the lowest on ties.
+        """
+        X = self._check_new(X)
+        labels = np.empty(X.shape[0], dtype=np.int32)
+
+        def consume(rows, _, read):
+            labels[rows] = read.labels
+
+        self._read(X, consume)
+        return labels
+
+    def predict_proba(self, X):
+        """Return the responsibilities (memberships) of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        responsibilities : ndarray of shape (n_samples, n_clusters)
+            Rows that sum to 1, at `temperature_`; one-hot at temperature 0.
+        """
+        X = self._check_new(X)
+        return self._fill(X, Assignment.responsibilities)
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of the responsibilities of each sample.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        log_responsibilities : ndarray of shape (n_samples, n_clusters)
+            They stay finite where a softmax responsibility underflows to 0; -inf
+            where a responsibility is truly 0, as at temperature 0.
+        """
+        X = self._check_new(X)
+        return self._fill(X, Assignment.log_responsibilities)
+
+    def transform(self, X):
+        """Return the distances to the centers, or the responsibilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        X_new : ndarray of shape (n_samples, n_clusters)
+            Euclidean distances if `transform_to` is "distances", else what
+            `predict_proba` gives: normalised radial basis features.
+        """
+        return self._transform(X)
+
+    def _transform(self, X):
+        if self.transform_to == "responsibilities":
+            return self.predict_proba(X)
+        X = self._check_new(X)
+        distances = np.empty((X.shape[0], self._n_features_out), dtype=X.dtype)
+        with chunked(X, check_weights(None, X)[0], self._n_features_out) as chunks:
+            fill_distances(chunks, self.cluster_centers_, distances)
+        return distances
+
+    def score_samples(self, X):
+        r"""Return the log-density of each sample under the fitted mixture.
+
+        .. math:: \log \frac{1}{K} \sum_k
+            \frac{\exp(-\|x - c_k\|^2 / (2 v))}{(2 \pi v)^{d / 2}}
+
+        with v = `variance_`, whatever the temperature.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In natural units (nats).
+        """
+        X = self._check_new(X)
+        out = np.empty(X.shape[0], dtype=X.dtype)
+
+        def consume(rows, _, log_density):
+            out[rows] = log_density
+
+        self._read_mixture(X, consume)
+        return out
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log-density of the samples: higher is better.
+
+        Its best value over temperatures is inside their range, so that
+        ``GridSearchCV`` can choose one; KMeans's score has it at temperature 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+        y : Ignored
+            Not used, present for API consistency by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the samples; all 1 if None.
+
+        Returns
+        -------
+        score : float
+            The weighted mean of `score_samples`.
+        """
+        X = self._check_new(X)
+
+        def consume(_, weights, log_density):
+            return np.array([weights @ log_density, weights.sum()])
+
+        total, weight = self._read_mixture(X, consume, sample_weight)
+        return float(total / weight)
+
+    def bic(self, X):
+        """Return the Bayesian information criterion of the mixture: lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        bic : float
+            With n_clusters x n_features + 1 parameters.
+        """
+        n_samples = _num_samples(X)
+        n_parameters = self.cluster_centers_.size + 1
+        return -2 * self.score(X) * n_samples + n_parameters * np.log(n_samples)
+
+    def aic(self, X):
+        """Return the Akaike information criterion of the mixture: lower is better.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The samples.
+
+        Returns
+        -------
+        aic : float
+            With n_clusters x n_features + 1 parameters.
+        """
+        n_parameters = self.cluster_centers_.size + 1
+        return -2 * self.score(X) * _num_samples(X) + 2 * n_parameters
+
+    def sample(self, n_samples=1):
+        """Draw samples from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The samples, ordered by cluster.
+        y : ndarray of shape (n_samples,)
+            Their clusters.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be an int that is at least 1, got {n_samples!r}."
+            )
+        random_state = check_random_state(self.random_state)
+        centers = self.cluster_centers_
+        shares = np.full(len(centers), 1 / len(centers))
+        labels = np.repeat(
+            np.arange(len(centers)), random_state.multinomial(n_samples, shares)
+        )
+        noise = random_state.standard_normal((n_samples, centers.shape[1]))
+        X = centers[labels] + np.sqrt(self.variance_) * noise
+        return X.astype(centers.dtype, copy=False), labels
+
+    def _check_new(self, X):
+        check_is_fitted(self)
+        return check_data(X, self, reset=False)
+
+    def _read(self, X, consume, sample_weight=None):
+        """Reduce ``consume(rows, weights, read)`` at `temperature_`."""
+        return self._read_at(
+            self.temperature_, self._assignment(), X, consume, sample_weight
+        )
+
+    def _read_mixture(self, X, consume, sample_weight=None):
+        """Reduce ``consume(rows, weights, log_density)`` of the isotropic mixture."""
+        v = self.variance_
+        constant = self.cluster_centers_.shape[1] / 2 * np.log(2 * np.pi * v)
+
+        def log_density(rows, weights, read):
+            nearest = read.nearest.astype(np.float64)
+            return consume(rows, weights, -nearest / (2 * v) - read.value - constant)
+
+        return self._read_at(2 * v, Softmax(), X, log_density, sample_weight)
+
+    def _read_at(self, temperature, assignment, X, consume, sample_weight):
+        weights, _ = check_weights(sample_weight, X)
+        with chunked(X, weights, self._n_features_out) as chunks:
+            return read(chunks, self.cluster_centers_, temperature, assignment, consume)
+
+    def _fill(self, X, give):
+        out = np.empty((X.shape[0], self._n_features_out), dtype=X.dtype)
+
+        def consume(rows, _, read):
+            out[rows] = give(read)
+
+        self._read(X, consume)
+        return out
+
+    @property
+    def _n_features_out(self):
+        return len(self.cluster_centers_)
+
+    def __sklearn_is_fitted__(self):
+        """Return whether there are centers."""
+        return hasattr(self, "cluster_centers_")
+
+    def __sklearn_tags__(self):
+        """Return KMeans's tags."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,111 @@
+"""Chunks of rows, worked on by threads and added in order.
+
+The only file that knows of threads. Chunk boundaries follow from the shape and dtype
+of the problem, BLAS has one thread inside a chunk, and results are added in chunk
+order: the sum has the same bytes for any number of threads.
+"""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+
+import numpy as np
+from scipy.sparse import issparse
+from threadpoolctl import ThreadpoolController
+
+from sk_softkmeans._distances import Scratch, make_block
+
+# Bytes of the widest buffer of a chunk: about a core's share of the caches. Measured at
+# 64 and 256 clusters; smaller chunks lose to the interpreter, larger ones to memory.
+_CHUNK_BYTES = 2**21
+_MIN_ROWS, _MAX_ROWS = 256, 8192
+
+
+def plan(X, n_clusters):
+    """Return the slices of the rows of X, from its shape and dtype alone."""
+    n_samples, n_features = X.shape
+    width = n_clusters if issparse(X) else max(n_clusters, n_features)
+    rows = _CHUNK_BYTES // (width * X.dtype.itemsize)
+    n_chunks = -(-n_samples // min(max(rows, _MIN_ROWS), _MAX_ROWS))
+    if n_chunks > 1:
+        # A multiple of four, so that two or four threads share the work evenly.
+        n_chunks = min(-(-n_chunks // 4) * 4, n_samples)
+    bounds = [n_samples * i // n_chunks for i in range(n_chunks + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+
+
+@cache
+def _blas():
+    return ThreadpoolController().select(user_api="blas")
+
+
+class Chunks:
+    """The rows of X with their weights, to be reduced chunk by chunk."""
+
+    def __init__(self, X, sample_weight, n_clusters, n_threads, executor):
+        self.X, self.sample_weight = X, sample_weight
+        self.min_weight = sample_weight[sample_weight > 0].min()
+        self._slices = plan(X, n_clusters)
+        self._executor = executor
+        self._scratches = [Scratch() for _ in range(min(n_threads, len(self._slices)))]
+
+    def reduce(self, work, origin, dtype):
+        """Return the sum of ``work(block, weights)`` over all chunks, in their order.
+
+        `work` may return None and write to arrays of its own instead.
+        """
+        queue, lock = itertools.count(), Lock()
+        waiting, result = {}, _OrderedSum()
+
+        def drain(scratch):
+            block = make_block(self.X, origin, dtype, scratch)
+            # Underflow of exp is what makes a small temperature hard.
+            with np.errstate(under="ignore"):
+                while (i := next(queue)) < len(self._slices):
+                    rows = self._slices[i]
+                    block.load(rows)
+                    part = work(block, self.sample_weight[rows])
+                    with lock:
+                        waiting[i] = part
+                        while result.n_parts in waiting:
+                            result.add(waiting.pop(result.n_parts))
+
+        first, *others = self._scratches
+        futures = [self._executor.submit(drain, scratch) for scratch in others]
+        try:
+            drain(first)
+        finally:
+            # After an error no thread starts another chunk.
+            queue = itertools.repeat(len(self._slices))
+            for future in futures:
+                future.result()
+        return result.total
+
+    def block_of(self, rows, origin, dtype):
+        """Return a block of its own that holds these few rows."""
+        block = make_block(self.X[rows], origin, dtype, Scratch())
+        block.load(slice(0, len(rows)))
+        return block
+
+
+class _OrderedSum:
+    """A sum that knows how many parts it has."""
+
+    total, n_parts = None, 0
+
+    def add(self, part):
+        if self.total is None:
+            self.total = part
+        else:
+            self.total += part
+        self.n_parts += 1
+
+
+@contextmanager
+def chunked(X, sample_weight, n_clusters):
+    """Give the chunks of X while BLAS has one thread and its budget is ours."""
+    n_threads = max((lib.num_threads for lib in _blas().lib_controllers), default=1)
+    with _blas().limit(limits=1), ThreadPoolExecutor(n_threads) as executor:
+        yield Chunks(X, sample_weight, n_clusters, n_threads, executor)

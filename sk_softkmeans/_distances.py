@@ -1,0 +1,201 @@
+"""Blocks of rows, dense or CSR, and their products with centers.
+
+A block is one chunk of X seen from an origin: centers, norms and sums all refer to
+``x - origin``. A dense block is centered in a buffer of its own and carries a last
+column of ones, so that one product gives ``2 x.c - |c|^2`` and one gives the sums
+together with the masses. CSR rows stay as they are: the origin goes into the centers
+and a constant per cluster.
+"""
+
+import numpy as np
+from scipy.sparse import csc_array, issparse
+
+
+class Scratch:
+    """Buffers of one thread, kept from chunk to chunk."""
+
+    def __init__(self):
+        self._buffers = {}
+
+    def __call__(self, name, shape, dtype):
+        """Return an uninitialised array that is valid until the next call of `name`."""
+        size = int(np.prod(shape))
+        buffer = self._buffers.get((name, dtype))
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name, dtype] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+
+class Centers:
+    """Centers about an origin, ready for products with blocks of one dtype."""
+
+    def __init__(self, points, origin, dtype):
+        self.points = points.astype(dtype)
+        self.origin, self.dtype = origin, self.points.dtype
+        exact = self.points.astype(np.float64)
+        self.norms = np.einsum("kd,kd->k", exact, exact)
+        # Columns 2 c and -|c|^2, the counterpart of a block's column of ones.
+        self.lifted = np.column_stack((2 * exact, -self.norms)).astype(dtype)
+
+    def __len__(self):
+        return len(self.points)
+
+
+def make_block(X, origin, dtype, scratch):
+    """Return the block class that fits X, ready to load rows."""
+    return (CSRBlock if issparse(X) else DenseBlock)(X, origin, dtype, scratch)
+
+
+class DenseBlock:
+    """Rows of an array."""
+
+    def __init__(self, X, origin, dtype, scratch):
+        self.X, self.origin, self.dtype, self.scratch = X, origin, dtype, scratch
+
+    def load(self, rows):
+        """Center the rows of this slice into the block's buffer."""
+        n_rows, n_features = rows.stop - rows.start, self.X.shape[1]
+        self.rows = rows
+        self.lifted = self.scratch("lifted", (n_rows, n_features + 1), self.dtype)
+        self.x = self.lifted[:, :-1]
+        np.subtract(self.X[rows], self.origin, out=self.x, dtype=self.dtype)
+        self.lifted[:, -1] = 1
+
+    def norms(self):
+        """Return |x|^2."""
+        return np.einsum("ij,ij->i", self.x, self.x)
+
+    def logits(self, centers):
+        """Return 2 x.c - |c|^2, a row per sample."""
+        out = self.scratch("logits", (len(self.x), len(centers)), self.dtype)
+        return np.dot(self.lifted, centers.lifted.T, out=out)
+
+    def logits_by_cluster(self, centers):
+        """Return 2 x.c - |c|^2, a row per cluster."""
+        out = self.scratch("logits", (len(centers), len(self.x)), self.dtype)
+        return np.dot(centers.lifted, self.lifted.T, out=out)
+
+    def dense(self):
+        """Return x as an array."""
+        return self.x
+
+    def project(self, vector):
+        """Return x @ vector, each row in the same order of operations."""
+        return np.einsum("ij,j->i", self.x, vector)
+
+    def combine(self, weights):
+        """Return the sum of the rows times weights."""
+        return weights @ self.x
+
+    def sums(self, responsibilities, weights):
+        """Return the masses and sums of weighted responsibilities, a row per cluster.
+
+        It spends the block: its rows are weighted in place.
+        """
+        self.lifted *= weights[:, np.newaxis]
+        return _split(responsibilities @ self.lifted)
+
+    def label_sums(self, labels, weights, n_clusters):
+        """Return the masses and sums of weighted samples by label."""
+        return _split(_indicator(labels, weights, n_clusters, self.dtype) @ self.lifted)
+
+    def nearest(self, centers, labels):
+        """Return |x - c|^2 to the center of each label, by direct differences."""
+        x = self.scratch("differences", self.x.shape, self.dtype)
+        np.subtract(self.x, centers.points[labels], out=x)
+        return np.einsum("ij,ij->i", x, x)
+
+    def pairs(self, centers, rows, clusters):
+        """Return |x - c|^2 of some pairs, by direct differences."""
+        x = self.x[rows] - centers.points[clusters]
+        return np.einsum("ij,ij->i", x, x)
+
+
+class CSRBlock:
+    """Rows of a CSR matrix."""
+
+    def __init__(self, X, origin, dtype, scratch):
+        self.X, self.origin, self.dtype, self.scratch = X, origin, dtype, scratch
+
+    def load(self, rows):
+        """Take the rows of this slice."""
+        self.rows = rows
+        self.x = self.X[rows].astype(self.dtype, copy=False)
+
+    def norms(self):
+        """Return |x|^2."""
+        origin = self.origin.astype(np.float64)
+        raw = np.asarray(self.x.multiply(self.x).sum(axis=1), dtype=np.float64).ravel()
+        norms = raw - 2 * (self.x @ origin) + origin @ origin
+        return np.maximum(norms, 0).astype(self.dtype)
+
+    def _shift(self, centers):
+        points = centers.points.astype(np.float64)
+        return (2 * (points @ self.origin) + centers.norms).astype(self.dtype)
+
+    def logits(self, centers):
+        """Return 2 x.c - |c|^2, a row per sample."""
+        out = self.x @ (2 * centers.points.T)
+        out -= self._shift(centers)
+        return out
+
+    def logits_by_cluster(self, centers):
+        """Return 2 x.c - |c|^2, a row per cluster."""
+        out = self.scratch("logits", (len(centers), self.x.shape[0]), self.dtype)
+        out[...] = self.logits(centers).T
+        return out
+
+    def dense(self):
+        """Return x as an array."""
+        return self.x.toarray() - self.origin
+
+    def project(self, vector):
+        """Return x @ vector."""
+        return self.x @ vector - self.origin @ vector
+
+    def combine(self, weights):
+        """Return the sum of the rows times weights."""
+        return self.x.T @ weights - weights.sum() * self.origin
+
+    def sums(self, responsibilities, weights):
+        """Return the masses and sums of weighted responsibilities, a row per cluster."""
+        weighted = np.multiply(responsibilities, weights, out=responsibilities)
+        return self._about_origin(weighted.sum(axis=1), (self.x.T @ weighted.T).T)
+
+    def label_sums(self, labels, weights, n_clusters):
+        """Return the masses and sums of weighted samples by label."""
+        mass = np.bincount(labels, weights, n_clusters)
+        indicator = _indicator(labels, weights, n_clusters, self.dtype)
+        return self._about_origin(mass, (indicator @ self.x).toarray())
+
+    def _about_origin(self, mass, sums):
+        mass = mass.astype(np.float64)
+        return mass, sums - np.outer(mass, self.origin)
+
+    def nearest(self, centers, labels):
+        """Return |x - c|^2 to the center of each label, over the entries of x."""
+        return self.pairs(centers, np.arange(self.x.shape[0]), labels)
+
+    def pairs(self, centers, rows, clusters):
+        """Return |x - c|^2 of some pairs, over the entries of x."""
+        x = self.x[rows]
+        points = centers.points.astype(np.float64) + self.origin
+        pair = np.repeat(np.arange(len(rows)), np.diff(x.indptr))
+        c = points[clusters[pair], x.indices]
+        # |x - c|^2 = |c|^2 + the sum over the entries of x of (x - c)^2 - c^2
+        change = np.bincount(pair, (x.data - c) ** 2 - c**2, len(rows))
+        norms = np.einsum("kd,kd->k", points, points)[clusters]
+        return np.maximum(norms + change, 0).astype(self.dtype)
+
+
+def _split(sums):
+    """Part sums about the origin from the masses in the last column, in float64."""
+    sums = sums.astype(np.float64)
+    return sums[:, -1].copy(), sums[:, :-1].copy()
+
+
+def _indicator(labels, weights, n_clusters, dtype):
+    """Return the (n_clusters, n_rows) matrix with weights[i] at (labels[i], i)."""
+    n_rows = len(labels)
+    entries = (weights.astype(dtype), labels, np.arange(n_rows + 1, dtype=np.int32))
+    return csc_array(entries, shape=(n_clusters, n_rows))

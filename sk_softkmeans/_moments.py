@@ -1,0 +1,106 @@
+"""Mean, variance and extent of weighted data, about which everything is computed."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import min_max_axis
+
+
+class Moments(NamedTuple):
+    """What a fit knows of X before its first iteration.
+
+    Attributes
+    ----------
+    origin : ndarray of shape (n_features,)
+        The weighted mean, rounded to the dtype of X.
+    variance : float
+        The mean over the features of the weighted variance.
+    scatter : float
+        The weighted sum of |x - origin|^2.
+    peak : float
+        The largest |x - origin|^2.
+    weight : float
+        The sum of the weights.
+    """
+
+    origin: np.ndarray
+    variance: float
+    scatter: float
+    peak: float
+    weight: float
+
+
+@dataclass(slots=True)
+class _Spread:
+    scatter: float
+    peak: float
+
+    def __iadd__(self, other):
+        self.scatter += other.scatter
+        self.peak = np.maximum(self.peak, other.peak)
+        return self
+
+
+def data_moments(chunks):
+    """Return the `Moments` of X; a ValueError names a scale that cannot be squared."""
+    X = chunks.X
+    weight = float(chunks.sample_weight.sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = _mean(chunks, weight)
+        spread = _spread(chunks, origin)
+    scatter, peak = float(spread.scatter), float(spread.peak)
+    in_range = np.isfinite(scatter) and peak <= np.finfo(X.dtype).max
+    if not in_range or peak < np.finfo(X.dtype).tiny:
+        if not _is_constant(X):
+            raise _scale_error(X, peak)
+        scatter = peak = 0.0
+    variance = scatter / weight / X.shape[1]
+    return Moments(origin, variance, scatter, peak, weight)
+
+
+def extent(chunks, origin):
+    """Return the largest |x - origin|^2; a ValueError if X's dtype cannot hold it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        peak = float(_spread(chunks, origin).peak)
+    if not peak <= np.finfo(chunks.X.dtype).max:
+        raise _scale_error(chunks.X, peak)
+    return peak
+
+
+def _scale_error(X, peak):
+    return ValueError(
+        f"The scale of X must let sums of squared distances be {X.dtype} numbers, got a"
+        f" largest squared distance of {peak:.3g}. Rescale X, for example by "
+        f"StandardScaler."
+    )
+
+
+def _spread(chunks, origin):
+    def spread(block, weights):
+        norms = block.norms()
+        return _Spread(weights @ norms, norms.max())
+
+    return chunks.reduce(spread, origin, np.dtype(np.float64))
+
+
+def _mean(chunks, weight):
+    X = chunks.X
+    if issparse(X):
+        return (X.T @ chunks.sample_weight / weight).astype(X.dtype)
+    # About the first row an offset costs no digits and the mean of constants is exact.
+    first = X[0].astype(np.float64)
+
+    def total(block, weights):
+        return block.combine(weights)
+
+    total = chunks.reduce(total, first, np.dtype(np.float64))
+    return (first + total / weight).astype(X.dtype)
+
+
+def _is_constant(X):
+    if issparse(X):
+        low, high = min_max_axis(X, axis=0)
+        return np.array_equal(low, high)
+    return bool((X == X[0]).all())

@@ -1,0 +1,172 @@
+"""Temperatures of the iterations, and the critical temperature of data.
+
+A schedule has ``first(inertia)``, the temperature of the first iteration, where calling
+`inertia` gives the hard inertia of the initial centers; ``following(distortion)``, that
+of the next one given the distortion after an M-step; and `learned`, whether it needs
+the distortion.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from sk_softkmeans._chunks import chunked
+from sk_softkmeans._moments import data_moments
+from sk_softkmeans._validation import (
+    Interval,
+    check_data,
+    check_weights,
+    validate_params,
+)
+
+# Above this many features the covariance is applied instead of formed.
+_MAX_COVARIANCE = 1024
+
+
+class Constant:
+    """The same temperature throughout."""
+
+    learned = False
+
+    def __init__(self, temperature):
+        self.temperature = temperature
+
+    def first(self, inertia):
+        """Return the temperature."""
+        return self.temperature
+
+    def following(self, distortion):
+        """Return the temperature."""
+        return self.temperature
+
+    def objective(self, free_energy, temperature):
+        """Return what the iterations lower: the free energy."""
+        return free_energy
+
+
+class Learned:
+    """`factor` times the within-cluster variance per feature, after every M-step.
+
+    Iterations lower G = F' / T + (W d / factor) log T (`size` is W d): each of E-step,
+    M-step and this temperature minimises it over one block.
+    """
+
+    learned = True
+
+    def __init__(self, factor, size, floor):
+        self.factor, self.size, self.floor = factor, size, floor
+
+    def first(self, inertia):
+        """Return the temperature for hard memberships."""
+        return self.following(inertia())
+
+    def following(self, distortion):
+        """Return the temperature for a distortion, at least that of the floor."""
+        return self.factor * max(distortion / self.size, self.floor)
+
+    def objective(self, free_energy, temperature):
+        """Return G."""
+        return free_energy / temperature + self.size / self.factor * np.log(temperature)
+
+
+@validate_params(
+    {
+        "X": ["array-like", "sparse matrix"],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "alpha": [Interval(Real, 1, 2, closed="both")],
+        "sample_weight": ["array-like", None],
+    },
+    prefer_skip_nested_validation=True,
+)
+def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
+    r"""Return the temperature at which coinciding centers first split.
+
+    .. math:: T_c = 2 \lambda_{\max}(\mathrm{Cov}(X)) \, K^{\alpha - 1}
+
+    Below it, centers that start near the mean of X separate along the first principal
+    axis; above it they collapse onto the mean. It is the natural unit of temperature:
+    multiplying X by a factor multiplies both by its square. It says where the state
+    with all centers at the mean becomes unstable; with heavy tails other states can
+    persist a little above it.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The data.
+    n_clusters : int, default=None
+        The number of clusters K. Required when `alpha` is above 1, without influence
+        when it is 1.
+    alpha : float, default=1.0
+        The order of the entropy, in [1, 2]: 1 for softmax, 1.5 for 1.5-entmax, 2 for
+        sparsemax.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the samples; all 1 if None.
+
+    Returns
+    -------
+    temperature : float
+        The critical temperature, in squared units of X.
+
+    Raises
+    ------
+    ValueError
+        If `n_clusters` is missing with `alpha` above 1, or X or `sample_weight` are
+        not valid data.
+
+    References
+    ----------
+    K. Rose, "Deterministic annealing for clustering, compression, classification,
+    regression, and related optimization problems", Proceedings of the IEEE 86(11),
+    1998, :doi:`10.1109/5.726788`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_softkmeans import critical_temperature
+    >>> X = np.array([[-3.0, 0.0], [3.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+    >>> float(critical_temperature(X))
+    9.0
+    >>> float(critical_temperature(X, n_clusters=4, alpha=1.5))
+    18.0
+    """
+    if alpha > 1 and n_clusters is None:
+        raise ValueError(
+            f"n_clusters must be an int when alpha > 1, got None with alpha={alpha}."
+        )
+    X = check_data(X)
+    sample_weight, _ = check_weights(sample_weight, X)
+    with chunked(X, sample_weight, 1) as chunks:
+        variance = largest_variance(chunks, data_moments(chunks))
+    return 2 * variance * (n_clusters or 1) ** (alpha - 1)
+
+
+def largest_variance(chunks, moments):
+    """Return the largest eigenvalue of the weighted covariance."""
+    n_features, float64 = chunks.X.shape[1], np.dtype(np.float64)
+    if moments.scatter == 0:
+        return 0.0
+
+    # Of data scaled to a mean variance of 1, whatever their units.
+    def covariance(block, weights):
+        x = block.dense()
+        weights = weights / moments.weight
+        return x.T @ (x * weights[:, np.newaxis]) / moments.variance
+
+    def product(vector):
+        def times(block, weights):
+            weights = weights / moments.weight
+            return block.combine(weights * block.project(vector)) / moments.variance
+
+        return chunks.reduce(times, moments.origin, float64)
+
+    if n_features <= _MAX_COVARIANCE:
+        last = [n_features - 1] * 2
+        C = chunks.reduce(covariance, moments.origin, float64)
+        largest = eigh(C, eigvals_only=True, subset_by_index=last)[0]
+    else:
+        C = LinearOperator((n_features, n_features), product, dtype=float64)
+        start = np.random.RandomState(0).standard_normal(n_features)
+        largest = eigsh(C, k=1, v0=start, return_eigenvectors=False)[0]
+    return float(largest) * moments.variance

@@ -1,0 +1,153 @@
+"""Checks of what users pass, and every private import of scikit-learn."""
+
+import re
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _is_arraylike_not_scalar,
+    _num_samples,
+    validate_data,
+)
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Nothing: this scikit-learn has no callbacks."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "StrOptions",
+    "_fit_context",
+    "_num_samples",
+    "check_centers",
+    "check_data",
+    "check_init",
+    "check_weights",
+    "validate_params",
+    "with_callbacks",
+]
+
+_DATA = {
+    "accept_sparse": "csr",
+    "dtype": [np.float64, np.float32],
+}
+
+
+@contextmanager
+def _naming(argument):
+    """Let every error of scikit-learn's checks name the argument."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        named = re.search(rf"\b{argument}\b", str(error))
+        if named or type(error) not in (ValueError, TypeError):
+            raise
+        raise type(error)(f"Invalid {argument}: {error}") from error
+
+
+def check_data(X, estimator=None, reset=True):
+    """Return X as a float array in any memory order, or as CSR.
+
+    With an estimator, also set (`reset`) or compare its number and names of features.
+    """
+    with _naming("X"):
+        if estimator is None:
+            return check_array(X, input_name="X", **_DATA)
+        return validate_data(estimator, X, reset=reset, **_DATA)
+
+
+def check_weights(sample_weight, X):
+    """Return float64 weights scaled to a largest one in [1, 2), and their unit.
+
+    The unit is a power of two: scaling all weights changes no digit of a fit.
+    """
+    if sample_weight is None:
+        # One number seen as many: no array as long as X.
+        return np.broadcast_to(1.0, X.shape[0]), 1.0
+    with _naming("sample_weight"):
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError(
+            f"sample_weight must not be negative, got a weight of {weights.min()}."
+        )
+    if not weights.any():
+        raise ValueError("sample_weight must hold a positive weight, got only zeros.")
+    unit = 2.0 ** np.floor(np.log2(weights.max()))
+    return weights / unit, unit
+
+
+def check_init(init, X, n_clusters):
+    """Return init as it is, or checked as an array of centers or of memberships."""
+    if not _is_arraylike_not_scalar(init):
+        return init
+    with _naming("init"):
+        init = check_array(init, dtype=np.float64, input_name="init")
+    if init.shape == (n_clusters, X.shape[1]):
+        return check_centers(init, X, n_clusters)
+    if init.shape != (X.shape[0], n_clusters):
+        _raise_center_shape(init, X, n_clusters)
+    # Shares as they are rounded in a file or computed in float32.
+    off = np.flatnonzero((init < 0).any(axis=1) | (abs(init.sum(axis=1) - 1) > 1e-6))
+    if len(off):
+        raise ValueError(
+            f"init must have rows on the simplex when it holds memberships, got "
+            f"{init[off[0]]} in row {off[0]} ({len(off)} such rows)."
+        )
+    return init
+
+
+def check_centers(centers, X, n_clusters):
+    """Return initial centers as a new float64 array of the right shape."""
+    with _naming("init"):
+        centers = check_array(centers, dtype=np.float64, copy=True, input_name="init")
+    if centers.shape != (n_clusters, X.shape[1]):
+        _raise_center_shape(centers, X, n_clusters)
+    with np.errstate(over="ignore"):
+        largest = (centers**2).sum(axis=1).max()
+    if largest > np.finfo(X.dtype).max:
+        raise ValueError(
+            f"init must hold centers whose squares are {X.dtype} numbers, got a squared"
+            f" norm of {largest:.3g}."
+        )
+    return centers
+
+
+def _raise_center_shape(init, X, n_clusters):
+    if init.shape[0] != n_clusters:
+        other = f"number of clusters {n_clusters}"
+    else:
+        other = f"number of features of the data {X.shape[1]}"
+    raise ValueError(
+        f"The shape of the initial centers {init.shape} does not match the {other}. "
+        f"An init of memberships would have the shape {(X.shape[0], n_clusters)}."
+    )
+
+
+def resolve_n_init(n_init, init, name):
+    """Return the number of runs, as KMeans does; `init` is checked already."""
+    given = isinstance(init, np.ndarray)
+    if n_init == "auto":
+        return 1 if given or init == "k-means++" else 10
+    if given and n_init != 1:
+        warnings.warn(
+            f"Explicit initial center position passed: performing only one init in "
+            f"{name} instead of n_init={n_init}.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return 1
+    return n_init
