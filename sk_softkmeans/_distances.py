@@ -158,7 +158,7 @@ class CSRBlock:
         return self.x.T @ weights - weights.sum() * self.origin
 
     def sums(self, responsibilities, weights):
-        """Return the masses and sums of weighted responsibilities, a row per cluster."""
+        """Return the masses and sums of weighted responsibilities."""
         weighted = np.multiply(responsibilities, weights, out=responsibilities)
         return self._about_origin(weighted.sum(axis=1), (self.x.T @ weighted.T).T)
 

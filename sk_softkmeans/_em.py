@@ -5,13 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from sk_softkmeans._distances import Centers
+from sk_softkmeans._empty import relocate
 from sk_softkmeans._steps import (
     Assignment,
     DenseStep,
     HardStep,
     m_step,
     precision,
-    relocate,
 )
 
 # The largest ratio of two successive shifts that the stopping test believes.

@@ -51,11 +51,11 @@ def data_moments(chunks):
         origin = _mean(chunks, weight)
         spread = _spread(chunks, origin)
     scatter, peak = float(spread.scatter), float(spread.peak)
-    in_range = np.isfinite(scatter) and peak <= np.finfo(X.dtype).max
-    if not in_range or peak < np.finfo(X.dtype).tiny:
-        if not _is_constant(X):
-            raise _scale_error(X, peak)
+    smallest, largest = _normal_range(X)
+    if _is_constant(X, peak):
         scatter = peak = 0.0
+    elif not (np.isfinite(scatter) and smallest <= peak <= largest):
+        raise _scale_error(X, peak)
     variance = scatter / weight / X.shape[1]
     return Moments(origin, variance, scatter, peak, weight)
 
@@ -64,7 +64,7 @@ def extent(chunks, origin):
     """Return the largest |x - origin|^2; a ValueError if X's dtype cannot hold it."""
     with np.errstate(over="ignore", invalid="ignore"):
         peak = float(_spread(chunks, origin).peak)
-    if not peak <= np.finfo(chunks.X.dtype).max:
+    if not peak <= _normal_range(chunks.X)[1]:
         raise _scale_error(chunks.X, peak)
     return peak
 
@@ -99,8 +99,14 @@ def _mean(chunks, weight):
     return (first + total / weight).astype(X.dtype)
 
 
-def _is_constant(X):
+def _normal_range(X):
+    info = np.finfo(X.dtype)
+    return float(info.tiny), float(info.max)
+
+
+def _is_constant(X, peak):
     if issparse(X):
+        # Rounding of rows that are not centered looks like an extent.
         low, high = min_max_axis(X, axis=0)
         return np.array_equal(low, high)
-    return bool((X == X[0]).all())
+    return peak == 0 and bool((X == X[0]).all())

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import issparse
 
 from sk_softkmeans._assignments import Hard
-
-# A cluster is empty when its mass is at most this share of the smallest weight.
-_EMPTY = 1e-12
 
 
 @dataclass(slots=True)
@@ -180,114 +176,6 @@ class Assignment:
         return _excess(z, shares, total)
 
 
-class HardStep:
-    """Every sample to its nearest center: Lloyd.
-
-    It keeps the labels of the last pass; `changed` tells whether that pass moved any.
-    """
-
-    hard, changed = True, True
-
-    def __init__(self, n_samples):
-        self.labels = np.full(n_samples, -1, dtype=np.int32)
-
-    def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all chunks."""
-        self.changed = False
-        return _reduce(self, chunks, centers, temperature)
-
-    def __call__(self, block, weights, centers, temperature):
-        """Return the statistics of one block."""
-        logits = block.logits(centers)
-        labels = logits.argmax(axis=1).astype(np.int32)
-        nearest = block.norms() - logits[np.arange(len(labels)), labels]
-        value = weights @ np.maximum(nearest, 0)
-        if not np.array_equal(self.labels[block.rows], labels):
-            self.labels[block.rows] = labels
-            self.changed = True
-        mass, sums = block.label_sums(labels, weights, len(centers))
-        return Stats(mass, sums, value, 0.0, value)
-
-
-class DenseStep:
-    """Every sample shared between all centers by an assignment map."""
-
-    hard, changed = False, True
-
-    def __init__(self, assignment, with_distortion):
-        self.assignment, self.with_distortion = assignment, with_distortion
-
-    def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all chunks."""
-        return _reduce(self, chunks, centers, temperature)
-
-    def __call__(self, block, weights, centers, temperature):
-        """Return the statistics of one block."""
-        z = block.logits_by_cluster(centers)
-        top = z.max(axis=0)
-        nearest = np.maximum(block.norms() - top, 0)
-        z -= top
-        _divide(z, temperature)
-        # The map may overwrite z, unless the distortion still needs it.
-        out = block.scratch("map", z.shape, z.dtype) if self.with_distortion else z
-        total, value = self.assignment.respond(z, out)
-        stats = {}
-        if self.with_distortion:
-            excess = _excess(z, out, total)
-            omega = value - excess + self.assignment.uniform(len(centers))
-            stats["omega"] = weights @ omega
-            stats["distortion"] = weights @ nearest + temperature * (weights @ excess)
-        shares = (weights / total).astype(z.dtype, copy=False)
-        mass, sums = block.sums(out, shares)
-        free_energy = weights @ nearest + temperature * (weights @ value)
-        return Stats(mass, sums, free_energy, **stats)
-
-
-def _reduce(step, chunks, centers, temperature):
-    def work(block, weights):
-        return step(block, weights, centers, temperature)
-
-    return chunks.reduce(work, centers.origin, centers.dtype)
-
-
-class Assignment:
-    """The E-step of one block, to be read: labels and memberships have this source.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n_rows,)
-        The largest logit, the lowest index on ties.
-    nearest : ndarray of shape (n_rows,)
-        |x - c|^2 to that center, by direct differences.
-    value : ndarray of shape (n_rows,)
-        The normalised free energy is ``nearest + temperature * value``.
-    """
-
-    def __init__(self, block, centers, temperature, assignment):
-        logits = block.logits(centers)
-        self.labels = logits.argmax(axis=1).astype(np.int32)
-        self.nearest = block.nearest(centers, self.labels)
-        logits -= logits[np.arange(len(logits)), self.labels][:, np.newaxis]
-        self._assignment = assignment if temperature else Hard()
-        if temperature:
-            _divide(logits, temperature)
-        self._z = logits.T
-        self._shares = block.scratch("map", logits.shape, logits.dtype).T
-        self._total, self.value = self._assignment.respond(self._z, self._shares)
-
-    def responsibilities(self):
-        """Return the responsibilities, a row per sample."""
-        return (self._shares / self._total).T
-
-    def log_responsibilities(self):
-        """Return their logarithms, a row per sample."""
-        return self._assignment.log(self._z, self._total).T
-
-    def excess(self):
-        """Return sum p (d - d_min) / T of each row; it spends the assignment."""
-        return _excess(self._z, self._shares, self._total)
-
-
 def _divide(z, temperature):
     # A product is three times faster, but 1 / T overflows below 1 / max.
     inverse = 1 / temperature
@@ -311,71 +199,15 @@ def precision(temperature, peak, dtype):
     float32 distances are not exact enough, or their quotients not in its range.
     """
     dtype = np.dtype(dtype)
-    if temperature <= np.finfo(dtype).tiny * 4 * peak:
+    info = np.finfo(dtype)
+    eps, tiny = float(info.eps), float(info.tiny)
+    if temperature <= tiny * 4 * peak:
         return 0.0, dtype
     if dtype == np.float32:
-        exact = np.finfo(dtype).eps * peak <= 1e-2 * temperature <= 1e28 * peak
+        exact = eps * peak <= 1e-2 * temperature <= 1e28 * peak
         if not exact or not 1e-37 < temperature < 1e37:
             dtype = np.dtype(np.float64)
     return temperature, dtype
-
-
-def relocate(chunks, stats, centers, temperature, assignment):
-    """Give empty clusters the distinct samples that are farthest from all centers.
-
-    Their weight is taken from the clusters that had it, as in KMeans, unless being
-    shared is worth more to a sample than a center of its own.
-
-    Returns
-    -------
-    empty : ndarray of int
-        The clusters that were given a sample; `stats` is changed in place.
-    """
-    weights = chunks.sample_weight
-    empty = np.flatnonzero(stats.mass <= _EMPTY * chunks.min_weight)
-    if not len(empty):
-        return empty
-    distances = np.empty(weights.shape[0])
-
-    def measure(block, _):
-        distances[block.rows] = Assignment(block, centers, 0.0, assignment).nearest
-
-    chunks.reduce(measure, centers.origin, centers.dtype)
-    distances[weights == 0] = -1
-    far = _farthest_distinct(chunks.X, distances, len(empty))
-    if distances[far].max() <= 0:
-        return empty[:0]
-    empty = empty[: len(far)]
-
-    block = chunks.block_of(far, centers.origin, centers.dtype)
-    read = Assignment(block, centers, temperature, assignment)
-    x, w = block.dense(), weights[far]
-    own = read.nearest > -temperature * assignment.uniform(len(centers))
-    taken = read.responsibilities() * (w * own)[:, np.newaxis]
-    stats.mass -= taken.sum(axis=0)
-    stats.sums -= taken.T @ x
-    spared = read.nearest + temperature * read.excess()
-    stats.distortion -= (w * own) @ spared
-    stats.mass[empty] = w
-    stats.sums[empty] = w[:, np.newaxis] * x
-    return empty
-
-
-def _farthest_distinct(X, distances, count):
-    """Return up to `count` rows of distinct samples with the largest distances >= 0."""
-    n_samples, wanted = len(distances), count
-    while True:
-        # KMeans's order, so that equal starts give equal ends where rows are distinct.
-        far = np.argpartition(distances, -wanted)[: -wanted - 1 : -1]
-        far = far[distances[far] >= 0]
-        rows = X[far].toarray() if issparse(X) else X[far]
-        _, first = np.unique(rows, axis=0, return_index=True)
-        if wanted == count == len(first):
-            return far
-        if len(first) >= count or wanted == n_samples:
-            first = first[np.argsort(-distances[far[first]], kind="stable")]
-            return far[first[:count]]
-        wanted = min(2 * wanted, n_samples)
 
 
 def m_step(stats):

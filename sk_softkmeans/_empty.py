@@ -1,0 +1,67 @@
+"""Empty clusters, and the samples that become their centers."""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sk_softkmeans._steps import Assignment
+
+# A cluster is empty when its mass is at most this share of the smallest weight.
+_EMPTY = 1e-12
+
+
+def relocate(chunks, stats, centers, temperature, assignment):
+    """Give empty clusters the distinct samples that are farthest from all centers.
+
+    Their weight is taken from the clusters that had it, as in KMeans, unless being
+    shared is worth more to a sample than a center of its own.
+
+    Returns
+    -------
+    empty : ndarray of int
+        The clusters that were given a sample; `stats` is changed in place.
+    """
+    weights = chunks.sample_weight
+    empty = np.flatnonzero(stats.mass <= _EMPTY * chunks.min_weight)
+    if not len(empty):
+        return empty
+    distances = np.empty(weights.shape[0])
+
+    def measure(block, _):
+        distances[block.rows] = Assignment(block, centers, 0.0, assignment).nearest
+
+    chunks.reduce(measure, centers.origin, centers.dtype)
+    distances[weights == 0] = -1
+    far = _farthest_distinct(chunks.X, distances, len(empty))
+    if distances[far].max() <= 0:
+        return empty[:0]
+    empty = empty[: len(far)]
+
+    block = chunks.block_of(far, centers.origin, centers.dtype)
+    read = Assignment(block, centers, temperature, assignment)
+    x, w = block.dense(), weights[far]
+    own = read.nearest > -temperature * assignment.uniform(len(centers))
+    taken = read.responsibilities() * (w * own)[:, np.newaxis]
+    stats.mass -= taken.sum(axis=0)
+    stats.sums -= taken.T @ x
+    spared = read.nearest + temperature * read.excess()
+    stats.distortion -= (w * own) @ spared
+    stats.mass[empty] = w
+    stats.sums[empty] = w[:, np.newaxis] * x
+    return empty
+
+
+def _farthest_distinct(X, distances, count):
+    """Return up to `count` rows of distinct samples with the largest distances >= 0."""
+    n_samples, wanted = len(distances), count
+    while True:
+        # KMeans's order, so that equal starts give equal ends where rows are distinct.
+        far = np.argpartition(distances, -wanted)[: -wanted - 1 : -1]
+        far = far[distances[far] >= 0]
+        rows = X[far].toarray() if issparse(X) else X[far]
+        _, first = np.unique(rows, axis=0, return_index=True)
+        if wanted == count == len(first):
+            return far
+        if len(first) >= count or wanted == n_samples:
+            first = first[np.argsort(-distances[far[first]], kind="stable")]
+            return far[first[:count]]
+        wanted = min(2 * wanted, n_samples)

@@ -1,0 +1,121 @@
+"""Chunks: their plan, their sum and its bytes for any number of threads."""
+
+import threading
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.datasets import make_blobs
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sk_softkmeans import SoftKMeans
+from sk_softkmeans._chunks import chunked, plan
+
+FLOAT64 = np.dtype(np.float64)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (255, 3), (40_000, 2), (9_000, 700)])
+@pytest.mark.parametrize("n_clusters", [1, 64, 5000])
+def test_plan_covers_every_row_once(shape, n_clusters, dtype):
+    X = np.broadcast_to(np.zeros(1, dtype), shape)
+    slices = plan(X, n_clusters)
+    rows = np.concatenate([np.arange(shape[0])[s] for s in slices])
+    assert_array_equal(rows, np.arange(shape[0]))
+    lengths = [s.stop - s.start for s in slices]
+    assert max(lengths) - min(lengths) <= 1
+    row = max(n_clusters, shape[1]) * X.itemsize
+    assert max(lengths) * row <= max(2**21, 256 * row)
+
+
+def test_plan_of_sparse_rows_ignores_the_number_of_features():
+    X = csr_array((20_000, 100_000))
+    assert len(plan(X, 8)) == 4
+
+
+def sum_rows(X, limit):
+    """Return the sum of the rows and which rows were seen."""
+    seen = np.zeros(len(X), dtype=int)
+
+    def work(block, weights):
+        seen[block.rows] += 1
+        return weights @ block.x
+
+    with threadpool_limits(limit, "blas"):
+        before = threadpool_info()
+        with chunked(X, np.ones(len(X)), 3) as chunks:
+            total = chunks.reduce(work, np.zeros(X.shape[1]), FLOAT64)
+        assert threadpool_info() == before
+    return total, seen
+
+
+def test_reduce_has_the_same_bytes_for_any_number_of_threads():
+    X = np.random.default_rng(0).normal(size=(50_000, 3))
+    expected, seen = sum_rows(X, 1)
+    assert (seen == 1).all()
+    for limit in (2, 3, 4):
+        total, seen = sum_rows(X, limit)
+        assert (seen == 1).all()
+        assert total.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("failing_row", [0, 49_999])
+def test_an_error_in_a_chunk_comes_out(failing_row):
+    X = np.zeros((50_000, 2))
+
+    def work(block, weights):
+        if block.rows.start <= failing_row < block.rows.stop:
+            raise RuntimeError("in a chunk")
+
+    with (
+        pytest.raises(RuntimeError, match="in a chunk"),
+        chunked(X, np.ones(len(X)), 3) as chunks,
+    ):
+        chunks.reduce(work, np.zeros(2), FLOAT64)
+
+
+def fitted_bytes(X, temperature, limit):
+    """Return all fitted attributes as bytes, of a fit within a thread budget."""
+    with threadpool_limits(limit):
+        model = SoftKMeans(7, temperature=temperature, random_state=0).fit(X)
+    return {k: np.asarray(v).tobytes() for k, v in vars(model).items() if k[-1] == "_"}
+
+
+@pytest.fixture(scope="module")
+def many_blobs():
+    """Return enough samples for several chunks."""
+    return make_blobs(40_000, 5, centers=7, random_state=0)[0]
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
+@pytest.mark.parametrize("container", [np.array, csr_array], ids=["dense", "csr"])
+def test_fit_has_the_same_bytes_for_any_number_of_threads(
+    temperature, container, dtype, many_blobs
+):
+    X = container(many_blobs.astype(dtype))
+    expected = fitted_bytes(X, temperature, 1)
+    for limit in (2, 3, 4):
+        assert fitted_bytes(X, temperature, limit) == expected
+
+
+def test_fit_has_the_same_bytes_in_a_worker(many_blobs):
+    [there] = joblib.Parallel(n_jobs=2, backend="loky")(
+        [joblib.delayed(fitted_bytes)(many_blobs, 1.0, None)]
+    )
+    assert there == fitted_bytes(many_blobs, 1.0, None)
+
+
+def test_the_budget_is_that_of_blas():
+    # One thread allowed: the work is done by the calling thread alone.
+    names = set()
+
+    def work(block, weights):
+        names.add(threading.current_thread().name)
+
+    with (
+        threadpool_limits(1, "blas"),
+        chunked(np.zeros((50_000, 2)), np.ones(50_000), 3) as chunks,
+    ):
+        chunks.reduce(work, np.zeros(2), FLOAT64)
+    assert names == {threading.current_thread().name}

@@ -1,0 +1,83 @@
+"""Empty clusters: which samples become their centers, and whose weight they take."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+
+from sk_softkmeans import SoftKMeans
+from sk_softkmeans._assignments import Softmax
+from sk_softkmeans._chunks import chunked
+from sk_softkmeans._distances import Centers
+from sk_softkmeans._empty import relocate
+from sk_softkmeans._steps import DenseStep, HardStep, m_step
+
+CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])
+X = np.array([[-10.0], [-9.5], [-9], [-8.5], [-8], [-1], [1], [9], [9.5], [10]])
+
+
+def relocated(X, weights, points, temperature=0.0):
+    """Return the statistics before and after, and the clusters that were empty."""
+    points = np.array(points, dtype=float)
+    step = DenseStep(Softmax(), with_distortion=True) if temperature else None
+    with chunked(X, np.asarray(weights, dtype=float), len(points)) as chunks:
+        centers = Centers(points, np.zeros(points.shape[1]), np.dtype(np.float64))
+        step = step or HardStep(X.shape[0])
+        before = step.reduce(chunks, centers, temperature)
+        mass = before.mass.copy()
+        empty = relocate(chunks, before, centers, temperature, Softmax())
+    return mass, before, empty
+
+
+@CONTAINERS
+def test_the_farthest_samples_become_centers(container):
+    # All ten samples are nearest to the first of three equal centers; the two
+    # farthest, 10 and 9.5, leave it a sum of -36 over eight.
+    mass, stats, empty = relocated(container(X), np.ones(10), [[-10], [-10], [-10]])
+    assert_array_equal(mass, [10, 0, 0])
+    assert_array_equal(empty, [1, 2])
+    assert_allclose(stats.mass, [8, 1, 1])
+    assert_allclose(m_step(stats).ravel(), [-36 / 8 + 0.0, 10, 9.5])
+
+
+@CONTAINERS
+def test_equal_samples_count_once_and_unweighted_ones_never(container):
+    repeated = np.vstack([X, X[-1:], X[-1:], [[100.0]]])
+    weights = np.r_[np.ones(12), 0]
+    _, stats, _ = relocated(container(repeated), weights, [[-10], [-10], [-10]])
+    assert_allclose(m_step(stats).ravel()[1:], [10, 9.5])
+
+
+@CONTAINERS
+def test_nothing_moves_when_every_sample_is_on_a_center(container):
+    two = np.array([[0.0], [1.0], [1.0]])
+    mass, stats, empty = relocated(container(two), np.ones(3), [[0], [1], [1]])
+    assert_array_equal(mass, [1, 2, 0])
+    assert len(empty) == 0
+    assert_allclose(m_step(stats).ravel(), [0, 1, 1])
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1.0, 30.0])
+def test_relocation_never_raises_the_free_energy(temperature):
+    # The far center underflows to an empty cluster at each of these temperatures.
+    init = np.array([[-5.0], [5.0], [1e4]])
+    model = SoftKMeans(3, temperature=temperature, init=init).fit(X)
+    assert (np.diff(model.free_energies_) <= 1e-9).all()
+    assert abs(model.cluster_centers_).max() <= 10
+
+
+def test_relocation_keeps_the_distortion_of_a_learned_temperature_right():
+    # From the relocated state the next temperature is s = sum p d / (W d) of the new
+    # centers; a slow sum over the same memberships gives it as well.
+    points = [[-9.0], [9.0], [1e4]]
+    _, stats, empty = relocated(X, np.ones(10), points, temperature=1.0)
+    centers, old = m_step(stats), np.array(points)
+    gains = stats.mass * ((centers - old) ** 2).sum(axis=1)
+    gains[empty] = 0
+    d = (X - old.T) ** 2
+    p = np.exp(-(d - d.min(axis=1, keepdims=True)) / 1.0)
+    p /= p.sum(axis=1, keepdims=True)
+    far = d.min(axis=1).argmax()
+    p[far] = [0, 0, 1]
+    expected = (p * (X - centers.T) ** 2).sum()
+    assert_allclose(stats.distortion - gains.sum(), expected, rtol=1e-9)
