@@ -13,6 +13,7 @@ from threading import Lock
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 from threadpoolctl import ThreadpoolController
 
 from sk_softkmeans._distances import Scratch, make_block
@@ -31,9 +32,8 @@ def plan(X, n_clusters):
     n_chunks = -(-n_samples // min(max(rows, _MIN_ROWS), _MAX_ROWS))
     if n_chunks > 1:
         # A multiple of four, so that two or four threads share the work evenly.
-        n_chunks = min(-(-n_chunks // 4) * 4, n_samples)
-    bounds = [n_samples * i // n_chunks for i in range(n_chunks + 1)]
-    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+        n_chunks = -(-n_chunks // 4) * 4
+    return list(gen_batches(n_samples, -(-n_samples // n_chunks)))
 
 
 @cache

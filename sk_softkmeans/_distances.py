@@ -15,7 +15,7 @@ class Scratch:
     """Buffers of one thread, kept from chunk to chunk."""
 
     def __init__(self):
-        self._buffers = {}
+        self._buffers, self._indicator = {}, None
 
     def __call__(self, name, shape, dtype):
         """Return an uninitialised array that is valid until the next call of `name`."""
@@ -24,6 +24,19 @@ class Scratch:
         if buffer is None or buffer.size < size:
             buffer = self._buffers[name, dtype] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+    def indicator(self, labels, weights, n_clusters, dtype):
+        """Return the (n_clusters, n_rows) matrix with weights[i] at (labels[i], i)."""
+        key = len(labels), n_clusters, dtype
+        if self._indicator is None or self._indicator[0] != key:
+            n_rows = np.arange(len(labels) + 1, dtype=np.int32)
+            entries = np.ones(len(labels), dtype), np.zeros(len(labels), np.int32)
+            matrix = csc_array((*entries, n_rows), shape=(n_clusters, len(labels)))
+            self._indicator = key, matrix
+        # Making one is most of the time of a small step: only its entries change.
+        matrix = self._indicator[1]
+        matrix.indices[:], matrix.data[:] = labels, weights
+        return matrix
 
 
 class Centers:
@@ -97,7 +110,8 @@ class DenseBlock:
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""
-        return _split(_indicator(labels, weights, n_clusters, self.dtype) @ self.lifted)
+        indicator = self.scratch.indicator(labels, weights, n_clusters, self.dtype)
+        return _split(indicator @ self.lifted)
 
     def nearest(self, centers, labels):
         """Return |x - c|^2 to the center of each label, by direct differences."""
@@ -165,7 +179,7 @@ class CSRBlock:
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""
         mass = np.bincount(labels, weights, n_clusters)
-        indicator = _indicator(labels, weights, n_clusters, self.dtype)
+        indicator = self.scratch.indicator(labels, weights, n_clusters, self.dtype)
         return self._about_origin(mass, (indicator @ self.x).toarray())
 
     def _about_origin(self, mass, sums):
@@ -192,10 +206,3 @@ def _split(sums):
     """Part sums about the origin from the masses in the last column, in float64."""
     sums = sums.astype(np.float64)
     return sums[:, -1].copy(), sums[:, :-1].copy()
-
-
-def _indicator(labels, weights, n_clusters, dtype):
-    """Return the (n_clusters, n_rows) matrix with weights[i] at (labels[i], i)."""
-    n_rows = len(labels)
-    entries = (weights.astype(dtype), labels, np.arange(n_rows + 1, dtype=np.int32))
-    return csc_array(entries, shape=(n_clusters, n_rows))
