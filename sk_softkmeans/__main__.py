@@ -21,8 +21,8 @@ from sk_softkmeans import SoftKMeans
 SURE = 0.9
 # Shares that differ by less are called equal: they may be printed as the same.
 CLEAR = 0.0005
-# Of so many equal fits the fastest one is timed.
-FITS = 3
+# Of so many equal fits the faster one counts: the first one loads libraries.
+FITS = 2
 
 
 def estimators():

@@ -140,7 +140,7 @@ class BaseSoftKMeans(
         n_init = resolve_n_init(self.n_init, init, type(self).__name__)
         random_state = check_random_state(self.random_state)
         assignment = self._assignment()
-        features = {k: v for k, v in vars(checked).items() if k in _FEATURES}
+        features = {name: getattr(checked, name, None) for name in _FEATURES}
 
         with chunked(X, weights, self.n_clusters) as chunks:
             moments = data_moments(chunks)
@@ -189,8 +189,9 @@ class BaseSoftKMeans(
                 self._warn(chunks, moments, model, result, assignment)
             monitor.end()
 
-        vars(self).pop("feature_names_in_", None)
         vars(self).update(model)
+        if self.feature_names_in_ is None:
+            del self.feature_names_in_
         self.free_energies_ = result.free_energies * unit
         self.temperatures_ = result.temperatures
         self.n_iter_ = len(result.free_energies)
@@ -418,9 +419,8 @@ class BaseSoftKMeans(
         bic : float
             With n_clusters x n_features + 1 parameters.
         """
-        n_samples = _num_samples(X)
-        n_parameters = self.cluster_centers_.size + 1
-        return -2 * self.score(X) * n_samples + n_parameters * np.log(n_samples)
+        fit = -2 * self.score(X) * _num_samples(X)
+        return fit + (self.cluster_centers_.size + 1) * np.log(_num_samples(X))
 
     def aic(self, X):
         """Return the Akaike information criterion of the mixture: lower is better.
@@ -435,8 +435,8 @@ class BaseSoftKMeans(
         aic : float
             With n_clusters x n_features + 1 parameters.
         """
-        n_parameters = self.cluster_centers_.size + 1
-        return -2 * self.score(X) * _num_samples(X) + 2 * n_parameters
+        fit = -2 * self.score(X) * _num_samples(X)
+        return fit + 2 * (self.cluster_centers_.size + 1)
 
     def sample(self, n_samples=1):
         """Draw samples from the fitted mixture.

@@ -40,9 +40,13 @@ class Scratch:
 
 
 class Centers:
-    """Centers about an origin, ready for products with blocks of one dtype."""
+    """Centers about an origin, ready for products with blocks of one dtype.
 
-    def __init__(self, points, origin, dtype):
+    `absolute` is where they are, to the last digit if they are cluster_centers_.
+    """
+
+    def __init__(self, points, origin, dtype, absolute=None):
+        self.absolute = points + origin if absolute is None else absolute
         self.points = points.astype(dtype)
         self.origin, self.dtype = origin, self.points.dtype
         exact = self.points.astype(np.float64)
@@ -188,18 +192,18 @@ class CSRBlock:
 
     def nearest(self, centers, labels):
         """Return |x - c|^2 to the center of each label, over the entries of x."""
-        return self.pairs(centers, np.arange(self.x.shape[0]), labels)
+        points = centers.absolute.astype(np.float64, copy=False)
+        row = np.repeat(np.arange(len(labels)), np.diff(self.x.indptr))
+        c = points[labels[row], self.x.indices]
+        # |x - c|^2 = |c|^2 + the sum over the entries of x of (x - c)^2 - c^2
+        change = np.bincount(row, (self.x.data - c) ** 2 - c**2, len(labels))
+        norms = np.einsum("kd,kd->k", points, points)[labels]
+        return np.maximum(norms + change, 0).astype(self.dtype)
 
     def pairs(self, centers, rows, clusters):
-        """Return |x - c|^2 of some pairs, over the entries of x."""
-        x = self.x[rows]
-        points = centers.points.astype(np.float64) + self.origin
-        pair = np.repeat(np.arange(len(rows)), np.diff(x.indptr))
-        c = points[clusters[pair], x.indices]
-        # |x - c|^2 = |c|^2 + the sum over the entries of x of (x - c)^2 - c^2
-        change = np.bincount(pair, (x.data - c) ** 2 - c**2, len(rows))
-        norms = np.einsum("kd,kd->k", points, points)[clusters]
-        return np.maximum(norms + change, 0).astype(self.dtype)
+        """Return |x - c|^2 of some pairs, by direct differences."""
+        x = self.x[rows].toarray() - centers.absolute[clusters]
+        return np.einsum("ij,ij->i", x, x)
 
 
 def _split(sums):

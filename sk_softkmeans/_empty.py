@@ -31,14 +31,14 @@ def relocate(chunks, stats, centers, temperature, assignment):
 
     chunks.reduce(measure, centers.origin, centers.dtype)
     distances[weights == 0] = -1
-    far = _farthest_distinct(chunks.X, distances, len(empty))
-    if distances[far].max() <= 0:
+    if distances.max() <= 0:
         return empty[:0]
+    far, w = _farthest_distinct(chunks.X, distances, weights, len(empty))
     empty = empty[: len(far)]
 
     block = chunks.block_of(far, centers.origin, centers.dtype)
     read = Assignment(block, centers, temperature, assignment)
-    x, w = block.dense(), weights[far]
+    x = block.dense()
     own = read.nearest > -temperature * assignment.uniform(len(centers))
     taken = read.responsibilities() * (w * own)[:, np.newaxis]
     stats.mass -= taken.sum(axis=0)
@@ -50,18 +50,21 @@ def relocate(chunks, stats, centers, temperature, assignment):
     return empty
 
 
-def _farthest_distinct(X, distances, count):
-    """Return up to `count` rows of distinct samples with the largest distances >= 0."""
-    n_samples, wanted = len(distances), count
+def _farthest_distinct(X, distances, weights, count):
+    """Return up to `count` distinct samples, the farthest first, and their weights.
+
+    The weight is that of all copies of a sample. Ties are broken by content: neither
+    repetition nor the order of the samples makes a difference.
+    """
+    wanted = count
     while True:
-        # KMeans's order, so that equal starts give equal ends where rows are distinct.
-        far = np.argpartition(distances, -wanted)[: -wanted - 1 : -1]
-        far = far[distances[far] >= 0]
+        cut = np.partition(distances, -wanted)[-wanted]
+        far = np.flatnonzero(distances >= max(cut, 0))
         rows = X[far].toarray() if issparse(X) else X[far]
-        _, first = np.unique(rows, axis=0, return_index=True)
-        if wanted == count == len(first):
-            return far
-        if len(first) >= count or wanted == n_samples:
-            first = first[np.argsort(-distances[far[first]], kind="stable")]
-            return far[first[:count]]
-        wanted = min(2 * wanted, n_samples)
+        _, first, group = np.unique(
+            rows, axis=0, return_index=True, return_inverse=True
+        )
+        if len(first) >= count or wanted == len(distances):
+            best = np.argsort(-distances[far[first]], kind="stable")[:count]
+            return far[first[best]], np.bincount(group.ravel(), weights[far])[best]
+        wanted = min(2 * wanted, len(distances))

@@ -60,10 +60,14 @@ def data_moments(chunks):
     return Moments(origin, variance, scatter, peak, weight)
 
 
-def extent(chunks, origin):
-    """Return the largest |x - origin|^2; a ValueError if X's dtype cannot hold it."""
+def extent(chunks, origin, points):
+    """Return the largest |x - origin|^2 of samples and points about the origin.
+
+    A ValueError says that the dtype of X cannot hold it.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         peak = float(_spread(chunks, origin).peak)
+        peak = max(peak, float((points**2).sum(axis=1).max()))
     if not peak <= _normal_range(chunks.X)[1]:
         raise _scale_error(chunks.X, peak)
     return peak
@@ -109,4 +113,4 @@ def _is_constant(X, peak):
         # Rounding of rows that are not centered looks like an extent.
         low, high = min_max_axis(X, axis=0)
         return np.array_equal(low, high)
-    return peak == 0 and bool((X == X[0]).all())
+    return peak == 0 and not (X[0] != X).any()

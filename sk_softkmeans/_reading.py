@@ -20,7 +20,7 @@ def read(chunks, cluster_centers, temperature, assignment, consume):
     """Return the sum over chunks of ``consume(rows, weights, Assignment)``."""
     origin, points, peak = _frame(chunks, cluster_centers)
     temperature, dtype = precision(temperature, peak, chunks.X.dtype)
-    centers = Centers(points, origin, dtype)
+    centers = Centers(points, origin, dtype, cluster_centers)
 
     def work(block, weights):
         read = Assignment(block, centers, temperature, assignment)
@@ -49,7 +49,7 @@ def describe(chunks, moments, cluster_centers, temperature, assignment):
         "labels_": labels,
         "inertia_": float(inertia),
         "soft_inertia_": float(soft_inertia),
-        "temperature_": temperature,
+        "temperature_": float(temperature),
         "variance_": float(max(variance, variance_floor(moments, chunks.X.dtype))),
         "free_energy_": float(inertia + temperature * value),
     }
@@ -64,7 +64,7 @@ def variance_floor(moments, dtype):
 def fill_distances(chunks, cluster_centers, out):
     """Write the Euclidean distances of all samples to all centers."""
     origin, points, _ = _frame(chunks, cluster_centers)
-    centers = Centers(points, origin, np.float64)
+    centers = Centers(points, origin, np.float64, cluster_centers)
     center_norms = np.sqrt(centers.norms)
 
     def work(block, _):
@@ -84,7 +84,8 @@ def fill_distances(chunks, cluster_centers, out):
 def _frame(chunks, cluster_centers):
     """Return the mean of the centers, the centers about it and the largest square."""
     centers = cluster_centers.astype(np.float64)
-    origin = centers.mean(axis=0).astype(chunks.X.dtype)
-    points = centers - origin
-    peak = max(extent(chunks, origin), (points**2).sum(axis=1).max())
-    return origin, points, float(peak)
+    # float64 centers that are out of reach of float32 samples are found by extent.
+    with np.errstate(over="ignore", invalid="ignore"):
+        origin = centers.mean(axis=0).astype(chunks.X.dtype)
+        points = centers - origin
+        return origin, points, extent(chunks, origin, points)

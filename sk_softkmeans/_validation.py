@@ -5,6 +5,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
@@ -66,8 +67,13 @@ def check_data(X, estimator=None, reset=True):
     """
     with _naming("X"):
         if estimator is None:
-            return check_array(X, input_name="X", **_DATA)
-        return validate_data(estimator, X, reset=reset, **_DATA)
+            X = check_array(X, input_name="X", **_DATA)
+        else:
+            X = validate_data(estimator, X, reset=reset, **_DATA)
+    if issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def check_weights(sample_weight, X):
@@ -80,13 +86,12 @@ def check_weights(sample_weight, X):
         return np.broadcast_to(1.0, X.shape[0]), 1.0
     with _naming("sample_weight"):
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weights < 0).any():
-        raise ValueError(
-            f"sample_weight must not be negative, got a weight of {weights.min()}."
-        )
+    if not (weights >= 0).all() or weights.max() == np.inf:
+        worst = weights[~(weights >= 0) | (weights == np.inf)][0]
+        raise ValueError(f"sample_weight must be finite and not negative, got {worst}.")
     if not weights.any():
         raise ValueError("sample_weight must hold a positive weight, got only zeros.")
-    unit = 2.0 ** np.floor(np.log2(weights.max()))
+    unit = float(2.0 ** np.floor(np.log2(weights.max())))
     return weights / unit, unit
 
 
