@@ -67,7 +67,7 @@ def model(blobs):
 @pytest.fixture
 def weights():
     """Return weights of the blobs, some of them 0."""
-    return np.random.RandomState(0).randint(0, 4, 300) / 2
+    return 1.5 * np.random.RandomState(0).randint(0, 4, 300)
 
 
 # Responsibilities and labels
@@ -148,6 +148,14 @@ def test_attributes_by_definition(blobs, weights, temperature):
     }
     got = {name: getattr(model, name) for name in expected}
     assert got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("temperature", "factor"), [("auto", 1), ("ml", 2)])
+def test_learned_temperatures_by_definition(blobs, weights, temperature, factor):
+    parameters = {"temperature": temperature, "tol": 1e-10, "max_iter": 10_000}
+    model = SoftKMeans(5, **parameters, random_state=0)
+    model.fit(blobs, sample_weight=weights)
+    assert model.temperature_ == pytest.approx(factor * model.variance_, rel=1e-6)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -22,7 +22,7 @@ ESTIMATORS = [
     SoftKMeans(temperature=0.3, temperature_unit="critical"),
 ]
 SPARSE_CHECKS = [check_estimator_sparse_array, check_estimator_sparse_matrix]
-FORMATS = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]
+FORMATS = ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"]  # codespell:ignore coo
 
 
 def expected_failed_checks(estimator):
