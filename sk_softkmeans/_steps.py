@@ -52,28 +52,56 @@ class Stats:
         return Stats(self.mass, sums, self.value, self.omega, self.distortion)
 
 
-class HardStep:
+class _Step:
+    """What steps share: the pass over all chunks, and what it need not compute twice.
+
+    A step belongs to one run: one set of chunks and one origin.
+    """
+
+    changed = True
+
+    def __init__(self):
+        self._squares = {}
+
+    def reduce(self, chunks, centers, temperature):
+        """Return the statistics of all chunks."""
+
+        def work(block, weights):
+            return self(block, weights, centers, temperature)
+
+        return chunks.reduce(work, centers.origin, centers.dtype)
+
+    def _nearest(self, block, weights, top):
+        """Return sum w d_min, given the largest logits: |x|^2 less these."""
+        key = block.rows.start, block.dtype
+        if key not in self._squares:
+            self._squares[key] = weights @ block.norms()
+        return max(self._squares[key] - weights @ top, 0.0)
+
+
+class HardStep(_Step):
     """Every sample to its nearest center: Lloyd.
 
     It keeps the labels of the last pass; `changed` tells whether that pass moved any.
     """
 
-    hard, changed = True, True
+    hard = True
 
     def __init__(self, n_samples):
+        super().__init__()
         self.labels = np.full(n_samples, -1, dtype=np.int32)
 
     def reduce(self, chunks, centers, temperature):
         """Return the statistics of all chunks."""
         self.changed = False
-        return _reduce(self, chunks, centers, temperature)
+        return super().reduce(chunks, centers, temperature)
 
     def __call__(self, block, weights, centers, temperature):
         """Return the statistics of one block."""
         logits = block.logits(centers)
         labels = logits.argmax(axis=1).astype(np.int32)
-        nearest = block.norms() - logits[np.arange(len(labels)), labels]
-        value = weights @ np.maximum(nearest, 0)
+        top = logits[np.arange(len(labels)), labels]
+        value = self._nearest(block, weights, top)
         if not np.array_equal(self.labels[block.rows], labels):
             self.labels[block.rows] = labels
             self.changed = True
@@ -81,23 +109,20 @@ class HardStep:
         return Stats(mass, sums, value, 0.0, value)
 
 
-class DenseStep:
+class DenseStep(_Step):
     """Every sample shared between all centers by an assignment map."""
 
-    hard, changed = False, True
+    hard = False
 
     def __init__(self, assignment, with_distortion):
+        super().__init__()
         self.assignment, self.with_distortion = assignment, with_distortion
-
-    def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all chunks."""
-        return _reduce(self, chunks, centers, temperature)
 
     def __call__(self, block, weights, centers, temperature):
         """Return the statistics of one block."""
         z = block.logits_by_cluster(centers)
         top = z.max(axis=0)
-        nearest = np.maximum(block.norms() - top, 0)
+        nearest = self._nearest(block, weights, top)
         z -= top
         _divide(z, temperature)
         # The map may overwrite z, unless the distortion still needs it.
@@ -108,18 +133,10 @@ class DenseStep:
             excess = _excess(z, out, total)
             omega = value - excess + self.assignment.uniform(len(centers))
             stats["omega"] = weights @ omega
-            stats["distortion"] = weights @ nearest + temperature * (weights @ excess)
-        shares = (weights / total).astype(z.dtype, copy=False)
+            stats["distortion"] = nearest + temperature * (weights @ excess)
+        shares = np.divide(weights, total, dtype=z.dtype, casting="same_kind")
         mass, sums = block.sums(out, shares)
-        free_energy = weights @ nearest + temperature * (weights @ value)
-        return Stats(mass, sums, free_energy, **stats)
-
-
-def _reduce(step, chunks, centers, temperature):
-    def work(block, weights):
-        return step(block, weights, centers, temperature)
-
-    return chunks.reduce(work, centers.origin, centers.dtype)
+        return Stats(mass, sums, nearest + temperature * (weights @ value), **stats)
 
 
 class Assignment:

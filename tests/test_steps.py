@@ -75,20 +75,21 @@ def test_steps_are_their_definition(problem, make_step, container):
 
 @STEPS
 def test_two_halves_sum_to_the_whole(problem, make_step):
-    step = make_step()
-    halves = stats_of(step, problem, slice(0, 17))
-    halves += stats_of(step, problem, slice(17, 40))
-    assert_equal_stats(halves, stats_of(step, problem))
+    halves = stats_of(make_step(), problem, slice(0, 17))
+    halves += stats_of(make_step(), problem, slice(17, 40))
+    assert_equal_stats(halves, stats_of(make_step(), problem))
 
 
 def test_statistics_about_two_origins_merge(problem):
     X, weights, origin, points = problem
-    step = DenseStep(Softmax(), with_distortion=True)
+    def step():
+        return DenseStep(Softmax(), with_distortion=True)
+
     shift = np.array([10.0, -3.0, 0.5])
     elsewhere = X, weights, origin + shift, points - shift
-    merged = stats_of(step, problem, slice(0, 17))
-    merged += stats_of(step, elsewhere, slice(17, 40)).about(-shift)
-    assert_equal_stats(merged, stats_of(step, problem))
+    merged = stats_of(step(), problem, slice(0, 17))
+    merged += stats_of(step(), elsewhere, slice(17, 40)).about(-shift)
+    assert_equal_stats(merged, stats_of(step(), problem))
 
 
 def test_softmax_step_without_distortion_gives_the_same_centers(problem):
