@@ -7,7 +7,10 @@ and least at the uniform point ``u``. All maps work on an array of shape
 samples nor centers nor weights.
 """
 
+from functools import cache
+
 import numpy as np
+from numpy.lib.introspect import opt_func_info
 
 
 class Hard:
@@ -54,10 +57,29 @@ class Softmax:
             excess = out.mean(axis=0)
             out += 1
             return out.sum(axis=0), np.maximum(-np.log1p(excess), 0)
-        np.exp(z, out=out)
+        _exp(z, out)
         total = np.ones(len(out), out.dtype) @ out
         return total, np.log(np.maximum(len(out) / total, 1))
 
     def log(self, z, total):
         """Return the logarithm of the responsibilities, finite where they underflow."""
         return z - np.log(total)
+
+
+def _exp(z, out):
+    """Write exp(z) to `out`, which may be `z`."""
+    if z.dtype == np.float32 and _exp2_is_vectorised():
+        np.multiply(z, np.float32(np.log2(np.e)), out=out)
+        np.exp2(out, out=out)
+    else:
+        np.exp(z, out=out)
+
+
+@cache
+def _exp2_is_vectorised():
+    """Return whether float32 exp2 has a vector version here: twice as fast as exp.
+
+    Without one it is half as fast, as on x86 processors without AVX-512.
+    """
+    versions = opt_func_info(func_name="^exp2$", signature="float32")["exp2"]
+    return all("baseline" not in found["current"] for found in versions.values())

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import entr, logsumexp, softmax
 
+from sk_softkmeans import _assignments
 from sk_softkmeans._assignments import Hard, Softmax
 
 # Gaps to the largest logit, over the temperature: none to far beyond underflow.
@@ -85,3 +86,16 @@ def test_hard_takes_the_first_of_equal_logits():
     assert_array_equal(value, [0, 0])
     with np.errstate(divide="ignore"):
         assert_array_equal(Hard().log(z, total), np.log(p))
+
+
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_both_ways_to_exp_agree(vectorised, dtype, monkeypatch):
+    monkeypatch.setattr(_assignments, "_exp2_is_vectorised", lambda: vectorised)
+    z = shifted(np.random.default_rng(0).exponential(10, size=(6, 500))).astype(dtype)
+    p, value, _ = respond(Softmax(), z)
+    eps = np.finfo(dtype).eps
+    exact = softmax(z.astype(np.float64), axis=0)
+    # An exponent of 100 may be off by 100 eps.
+    assert_allclose(p, exact, rtol=200 * eps)
+    expected = np.log(6) - logsumexp(z.astype(np.float64), axis=0)
+    assert_allclose(value, expected, atol=10 * eps)

@@ -82,6 +82,7 @@ def test_two_halves_sum_to_the_whole(problem, make_step):
 
 def test_statistics_about_two_origins_merge(problem):
     X, weights, origin, points = problem
+
     def step():
         return DenseStep(Softmax(), with_distortion=True)
 
