@@ -23,7 +23,7 @@ from sk_softkmeans._moments import data_moments
 from sk_softkmeans._monitor import Monitor, callback_data
 from sk_softkmeans._reading import describe as describe_fit
 from sk_softkmeans._reading import fill_distances, read, variance_floor
-from sk_softkmeans._schedules import Constant, Learned, largest_variance
+from sk_softkmeans._schedules import Constant, Learned, critical
 from sk_softkmeans._steps import Assignment
 from sk_softkmeans._validation import (
     CallbackSupportMixin,
@@ -89,8 +89,8 @@ class BaseSoftKMeans(
             return Learned(factor, moments.weight * n_features, floor)
         temperature = float(self.temperature)
         if self.temperature_unit == "critical" and temperature > 0:
-            unit = 2 * largest_variance(chunks, moments)
-            temperature *= unit * self.n_clusters ** (assignment.alpha - 1)
+            unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
+            temperature *= unit
             if not np.isfinite(temperature):
                 raise ValueError(
                     f"temperature times the critical temperature {unit:.3g} must be "
@@ -144,6 +144,11 @@ class BaseSoftKMeans(
 
         with chunked(X, weights, self.n_clusters) as chunks:
             moments = data_moments(chunks)
+            if not np.isfinite(moments.scatter * unit):
+                raise ValueError(
+                    f"sample_weight must keep the weighted sum of squared distances "
+                    f"finite, got weights up to {weights.max() * unit:.3g}."
+                )
             schedule = self._schedule(chunks, moments, assignment)
             draw = make_seeding(init, chunks, moments, self.n_clusters)
 
@@ -185,8 +190,7 @@ class BaseSoftKMeans(
                 if monitor.stopped:
                     break
             _, model, result = best
-            if not monitor.stopped:
-                self._warn(chunks, moments, model, result, assignment)
+            self._warn(chunks, moments, model, result, assignment, monitor.stopped)
             monitor.end()
 
         vars(self).update(model)
@@ -198,40 +202,42 @@ class BaseSoftKMeans(
         self.converged_ = result.converged
         return self
 
-    def _warn(self, chunks, moments, model, result, assignment):
+    def _warn(self, chunks, moments, model, result, assignment, stopped):
         """Warn of fits that are not what they seem, and say what to do."""
+        temperature, messages = result.temperature, []
         distinct = len(np.unique(model["labels_"]))
-        spread = np.sqrt((result.centers**2).sum(axis=1).max())
-        soft = result.temperature > 0
-        if (
-            soft
-            and self.n_clusters > 1
-            and moments.variance > 0
-            and spread <= _COLLAPSED * np.sqrt(moments.variance)
-        ):
-            critical = 2 * largest_variance(chunks, moments)
-            critical *= self.n_clusters ** (assignment.alpha - 1)
-            message = (
+        if temperature and self._collapsed(chunks, moments, result, assignment):
+            unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
+            messages.append(
                 f"All centers collapsed onto the mean of X: the temperature "
-                f"{result.temperature:.6g} is too high for {self.n_clusters} clusters. "
-                f"Choose one well below the critical temperature {critical:.6g}."
+                f"{temperature:.6g} is too high for {self.n_clusters} clusters. Choose "
+                f"one well below the critical temperature {unit:.6g}."
             )
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
         elif distinct < self.n_clusters:
             message = (
                 f"Number of distinct clusters ({distinct}) found smaller than "
                 f"n_clusters ({self.n_clusters}). Possibly due to duplicate points "
                 f"in X."
             )
-            if soft:
+            if temperature:
                 message += " Or centers have merged: lower temperature or n_clusters."
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
-        if soft and not result.converged:
-            message = (
+            messages.append(message)
+        if temperature and not (result.converged or stopped):
+            messages.append(
                 f"The centers still moved after max_iter={self.max_iter} iterations. "
                 f"Increase max_iter or tol, or lower temperature."
             )
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        for message in messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _collapsed(self, chunks, moments, result, assignment):
+        """Return whether all centers are at the mean because of the temperature."""
+        spread = np.sqrt((result.centers**2).sum(axis=1).max())
+        if self.n_clusters == 1 or spread > _COLLAPSED * np.sqrt(moments.variance):
+            return False
+        # Poor initial centers can end near the mean at any temperature.
+        unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
+        return 0 < unit <= 2 * result.temperature
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit and return the labels of the samples.
@@ -373,7 +379,9 @@ class BaseSoftKMeans(
         out = np.empty(X.shape[0], dtype=X.dtype)
 
         def consume(rows, _, log_density):
-            out[rows] = log_density
+            # Far samples are below what float32 can say: -inf.
+            with np.errstate(over="ignore"):
+                out[rows] = log_density
 
         self._read_mixture(X, consume)
         return out

@@ -214,3 +214,18 @@ def _split(sums):
     """Part the masses in the last column from the sums, in float64."""
     sums = sums.astype(np.float64)
     return sums[:, -1], sums[:, :-1]
+
+
+def row_keys(X, rows):
+    """Return for each of some rows a key that orders and compares its content."""
+    x = X[rows]
+    if issparse(x):
+        x.sort_indices()
+        keys = [
+            x.indices[a:b].tobytes() + x.data[a:b].tobytes()
+            for a, b in zip(x.indptr[:-1], x.indptr[1:], strict=True)
+        ]
+        return np.array(keys, dtype=object)
+    # Adding 0 makes the two zeros one.
+    x = np.ascontiguousarray(x) + x.dtype.type(0)
+    return x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()

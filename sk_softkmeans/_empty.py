@@ -1,8 +1,8 @@
 """Empty clusters, and the samples that become their centers."""
 
 import numpy as np
-from scipy.sparse import issparse
 
+from sk_softkmeans._distances import row_keys
 from sk_softkmeans._steps import Assignment
 
 # A cluster is empty when its mass is at most this share of the smallest weight.
@@ -60,9 +60,8 @@ def _farthest_distinct(X, distances, weights, count):
     while True:
         cut = np.partition(distances, -wanted)[-wanted]
         far = np.flatnonzero(distances >= max(cut, 0))
-        rows = X[far].toarray() if issparse(X) else X[far]
         _, first, group = np.unique(
-            rows, axis=0, return_index=True, return_inverse=True
+            row_keys(X, far), return_index=True, return_inverse=True
         )
         if len(first) >= count or wanted == len(distances):
             best = np.argsort(-distances[far[first]], kind="stable")[:count]

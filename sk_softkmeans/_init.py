@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
+from sk_softkmeans._distances import row_keys
 from sk_softkmeans._validation import check_centers
 
 # Above these numbers of samples, k-means++ sees a subsample.
@@ -139,23 +140,8 @@ def _canonical_order(chunks, moments):
     position = position[order]
     tied = np.flatnonzero(np.diff(position) == 0)
     tied = np.union1d(tied, tied + 1)
-    content = _row_bytes(chunks.X, order[tied])
+    content = row_keys(chunks.X, order[tied])
     by_content = np.argsort(content, kind="stable")
     by_both = by_content[np.argsort(position[tied][by_content], kind="stable")]
     order[tied] = order[tied][by_both]
     return order
-
-
-def _row_bytes(X, rows):
-    """Return a sortable key for the content of each of some rows."""
-    x = X[rows]
-    if issparse(x):
-        x.sort_indices()
-        keys = [
-            x.indices[a:b].tobytes() + x.data[a:b].tobytes()
-            for a, b in zip(x.indptr[:-1], x.indptr[1:], strict=True)
-        ]
-        return np.array(keys, dtype=object)
-    # Adding 0 makes the two zeros one.
-    x = np.ascontiguousarray(x) + x.dtype.type(0)
-    return x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()

@@ -138,11 +138,15 @@ def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
     X = check_data(X)
     sample_weight, _ = check_weights(sample_weight, X)
     with chunked(X, sample_weight, 1) as chunks:
-        variance = largest_variance(chunks, data_moments(chunks))
-    return 2 * variance * (n_clusters or 1) ** (alpha - 1)
+        return critical(chunks, data_moments(chunks), n_clusters or 1, alpha)
 
 
-def largest_variance(chunks, moments):
+def critical(chunks, moments, n_clusters, alpha):
+    """Return the critical temperature of chunks with these moments."""
+    return 2 * _largest_variance(chunks, moments) * n_clusters ** (alpha - 1)
+
+
+def _largest_variance(chunks, moments):
     """Return the largest eigenvalue of the weighted covariance."""
     n_features, float64 = chunks.X.shape[1], np.dtype(np.float64)
     if moments.scatter == 0:

@@ -90,9 +90,10 @@ class SoftKMeans(BaseSoftKMeans):
 
     Notes
     -----
-    All sums are taken in chunks of rows, in float64 and in a fixed order: memory beyond
-    X does not grow with n_samples x n_clusters, and the result has the same bytes for
-    any number of threads. The threads are those that BLAS is allowed.
+    Sums are taken in chunks of rows, whose parts are added in float64 and in a fixed
+    order: memory beyond X does not grow with n_samples x n_clusters, and the result has
+    the same bytes for any number of threads. The threads are those that BLAS is
+    allowed.
 
     References
     ----------

@@ -688,3 +688,22 @@ def assert_finite(model, X):
             values = np.exp(values)
         assert np.isfinite(values).all(), method
     assert np.isfinite(model.sample(5)[0]).all()
+
+
+def test_poor_centers_near_the_mean_are_not_blamed_on_the_temperature():
+    # Two rows of samples, split along the short side: no temperature helps.
+    X = np.array([[-1.0, -1e-3], [-1, 1e-3], [1, -1e-3], [1, 1e-3]])
+    model = SoftKMeans(2, temperature=1e-9, init=[[0, -1e-3], [0, 1e-3]])
+    assert abs(model.fit(X).cluster_centers_).max() < 1e-2
+
+
+@pytest.mark.parametrize("largest", [1e308, 1e300])
+def test_weights_whose_sums_overflow_are_named(blobs, largest):
+    with pytest.raises(ValueError, match="sample_weight must keep"):
+        SoftKMeans(5).fit(blobs * 1e5, sample_weight=np.full(len(blobs), largest))
+
+
+def test_float32_log_density_far_away_is_minus_infinity(blobs):
+    X = blobs[:5].astype(np.float32)
+    model = SoftKMeans(5, init=X).fit(X)
+    assert np.isneginf(model.score_samples(X * np.float32(1e17))).any()

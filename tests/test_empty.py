@@ -69,7 +69,7 @@ def test_relocation_never_raises_the_free_energy(temperature):
 def test_relocation_keeps_the_distortion_of_a_learned_temperature_right():
     # From the relocated state the next temperature is s = sum p d / (W d) of the new
     # centers; a slow sum over the same memberships gives it as well.
-    points = [[-9.0], [9.0], [1e4]]
+    points = [[-9.0], [8.5], [1e4]]
     _, stats, empty = relocated(X, np.ones(10), points, temperature=1.0)
     centers, old = m_step(stats), np.array(points)
     gains = stats.mass * ((centers - old) ** 2).sum(axis=1)
