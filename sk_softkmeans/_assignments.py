@@ -41,6 +41,13 @@ class Softmax:
     def respond(self, z, out):
         """Write the responsibilities times ``total`` to `out`, which may be `z`.
 
+        Parameters
+        ----------
+        z : ndarray of shape (n_clusters, n_rows)
+            The shifted logits.
+        out : ndarray of shape (n_clusters, n_rows)
+            Where to write.
+
         Returns
         -------
         total : ndarray of shape (n_rows,)

@@ -293,10 +293,10 @@ class BaseSoftKMeans(
         X = self._check_new(X)
         labels = np.empty(X.shape[0], dtype=np.int32)
 
-        def consume(rows, _, read):
+        def _consume(rows, _, read):
             labels[rows] = read.labels
 
-        self._read(X, consume)
+        self._read(X, _consume)
         return labels
 
     def predict_proba(self, X):
@@ -378,12 +378,12 @@ class BaseSoftKMeans(
         X = self._check_new(X)
         out = np.empty(X.shape[0], dtype=X.dtype)
 
-        def consume(rows, _, log_density):
+        def _consume(rows, _, log_density):
             # Far samples are below what float32 can say: -inf.
             with np.errstate(over="ignore"):
                 out[rows] = log_density
 
-        self._read_mixture(X, consume)
+        self._read_mixture(X, _consume)
         return out
 
     def score(self, X, y=None, sample_weight=None):
@@ -408,10 +408,10 @@ class BaseSoftKMeans(
         """
         X = self._check_new(X)
 
-        def consume(_, weights, log_density):
+        def _consume(_, weights, log_density):
             return np.array([weights @ log_density, weights.sum()])
 
-        total, weight = self._read_mixture(X, consume, sample_weight)
+        total, weight = self._read_mixture(X, _consume, sample_weight)
         return float(total / weight)
 
     def bic(self, X):

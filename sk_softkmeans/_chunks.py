@@ -59,7 +59,7 @@ class Chunks:
         queue, lock = itertools.count(), Lock()
         waiting, result = {}, _OrderedSum()
 
-        def drain(scratch):
+        def _drain(scratch):
             block = make_block(self.X, origin, dtype, scratch)
             # Underflow of exp is what makes a small temperature hard.
             with np.errstate(under="ignore"):
@@ -73,9 +73,9 @@ class Chunks:
                             result.add(waiting.pop(result.n_parts))
 
         first, *others = self._scratches
-        futures = [self._executor.submit(drain, scratch) for scratch in others]
+        futures = [self._executor.submit(_drain, scratch) for scratch in others]
         try:
-            drain(first)
+            _drain(first)
         finally:
             # After an error no thread starts another chunk.
             queue = itertools.repeat(len(self._slices))

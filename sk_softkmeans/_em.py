@@ -111,7 +111,7 @@ def hard_inertia(chunks, origin, centers):
     """Return the weighted sum of squared distances to the nearest centers."""
     centers = Centers(centers, origin, chunks.X.dtype)
 
-    def inertia(block, weights):
+    def _inertia(block, weights):
         return weights @ Assignment(block, centers, 0.0, None).nearest
 
-    return float(chunks.reduce(inertia, origin, centers.dtype))
+    return float(chunks.reduce(_inertia, origin, centers.dtype))

@@ -15,6 +15,19 @@ def relocate(chunks, stats, centers, temperature, assignment):
     Their weight is taken from the clusters that had it, as in KMeans, unless being
     shared is worth more to a sample than a center of its own.
 
+    Parameters
+    ----------
+    chunks : Chunks
+        The samples.
+    stats : Stats
+        What an E-step gave.
+    centers : Centers
+        The centers of that E-step.
+    temperature : float
+        The temperature of that E-step.
+    assignment : object
+        Its map.
+
     Returns
     -------
     empty : ndarray of int
@@ -26,10 +39,10 @@ def relocate(chunks, stats, centers, temperature, assignment):
         return empty
     distances = np.empty(weights.shape[0])
 
-    def measure(block, _):
+    def _measure(block, _):
         distances[block.rows] = Assignment(block, centers, 0.0, assignment).nearest
 
-    chunks.reduce(measure, centers.origin, centers.dtype)
+    chunks.reduce(_measure, centers.origin, centers.dtype)
     distances[weights == 0] = -1
     if distances.max() <= 0:
         return empty[:0]

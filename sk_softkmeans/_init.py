@@ -57,7 +57,7 @@ def make_seeding(init, chunks, moments, n_clusters):
 
     cumulated = np.cumsum(weights)
 
-    def draw(random_state):
+    def _draw(random_state):
         # Systematic sampling in canonical order: proportional to the weights.
         ticks = (np.arange(limit) + random_state.uniform()) / limit
         chosen = np.searchsorted(cumulated, ticks * cumulated[-1])
@@ -65,7 +65,7 @@ def make_seeding(init, chunks, moments, n_clusters):
         sample = _Sample(chunks, moments, chosen, np.ones(limit))
         return sample.draw(n_clusters, random_state)
 
-    return draw
+    return _draw
 
 
 class _Sample:

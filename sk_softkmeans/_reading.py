@@ -22,25 +22,25 @@ def read(chunks, cluster_centers, temperature, assignment, consume):
     temperature, dtype = precision(temperature, peak, chunks.X.dtype)
     centers = Centers(points, origin, dtype, cluster_centers)
 
-    def work(block, weights):
+    def _work(block, weights):
         read = Assignment(block, centers, temperature, assignment)
         return consume(block.rows, weights, read)
 
-    return chunks.reduce(work, origin, dtype)
+    return chunks.reduce(_work, origin, dtype)
 
 
 def describe(chunks, moments, cluster_centers, temperature, assignment):
     """Return the fitted attributes that follow from centers and a temperature."""
     labels = np.empty(chunks.X.shape[0], dtype=np.int32)
 
-    def consume(rows, weights, read):
+    def _consume(rows, weights, read):
         labels[rows] = read.labels
         inertia = weights @ read.nearest
         value, excess = weights @ read.value, weights @ read.excess()
         return np.array([inertia, value, excess])
 
     inertia, value, excess = read(
-        chunks, cluster_centers, temperature, assignment, consume
+        chunks, cluster_centers, temperature, assignment, _consume
     )
     soft_inertia = inertia + temperature * excess
     variance = soft_inertia / (moments.weight * chunks.X.shape[1])
@@ -67,7 +67,7 @@ def fill_distances(chunks, cluster_centers, out):
     centers = Centers(points, origin, np.float64, cluster_centers)
     center_norms = np.sqrt(centers.norms)
 
-    def work(block, _):
+    def _work(block, _):
         norms = block.norms()
         squared = np.subtract(norms[:, np.newaxis], block.logits(centers))
         limit = _CLOSE * (np.sqrt(norms)[:, np.newaxis] + center_norms)
@@ -78,7 +78,7 @@ def fill_distances(chunks, cluster_centers, out):
             squared[pairs] = block.pairs(centers, *pairs)
         out[block.rows] = np.sqrt(squared)
 
-    chunks.reduce(work, origin, centers.dtype)
+    chunks.reduce(_work, origin, centers.dtype)
 
 
 def _frame(chunks, cluster_centers):

@@ -144,6 +144,17 @@ class Assignment:
 
     It is read while its block is loaded, and computes only what is asked for.
 
+    Parameters
+    ----------
+    block : DenseBlock or CSRBlock
+        The rows.
+    centers : Centers
+        The centers, about the origin of the block.
+    temperature : float
+        The temperature; 0 is hard.
+    assignment : object
+        The map at positive temperatures.
+
     Attributes
     ----------
     labels : ndarray of shape (n_rows,)
@@ -162,6 +173,7 @@ class Assignment:
 
     @cached_property
     def nearest(self):
+        """Return |x - c|^2 to the nearest center of each row."""
         return self._block.nearest(self._centers, self.labels)
 
     @cached_property
@@ -175,6 +187,7 @@ class Assignment:
 
     @property
     def value(self):
+        """Return what the map says of each row's free energy."""
         return self._response[3]
 
     def responsibilities(self):
