@@ -111,15 +111,16 @@ class SoftKMeans(BaseSoftKMeans):
     --------
     >>> import numpy as np
     >>> from sk_softkmeans import SoftKMeans
-    >>> X = np.array([[0.0, 0], [0, 2], [0, 4], [10, 0], [10, 2], [10, 4], [5, 2]])
+    >>> X = np.array([[0.0, 0], [0, 2], [0, 4], [10, 0], [10, 2], [10, 4]])
     >>> model = SoftKMeans(n_clusters=2, temperature=4.0, random_state=0).fit(X)
     >>> model.cluster_centers_[np.argsort(model.cluster_centers_[:, 0])].round(2)
-    array([[0.71, 2.  ],
-           [9.29, 2.  ]])
-    >>> model.predict_proba([[5.0, 2.0]]).round(2)
-    array([[0.5, 0.5]])
+    array([[ 0.,  2.],
+           [10.,  2.]])
+    >>> np.sort(model.predict_proba([[5.0, 2.0], [4.5, 2.0]])).round(2)
+    array([[0.5 , 0.5 ],
+           [0.08, 0.92]])
     >>> SoftKMeans(n_clusters=2, temperature=0, random_state=0).fit(X).inertia_
-    37.33...
+    16.0
     """
 
     def __init__(
