@@ -88,5 +88,6 @@ def _exp2_is_vectorised():
 
     Without one it is half as fast, as on x86 processors without AVX-512.
     """
-    versions = opt_func_info(func_name="^exp2$", signature="float32")["exp2"]
-    return all("baseline" not in found["current"] for found in versions.values())
+    versions = opt_func_info(func_name="^exp2$", signature="float32").get("exp2", {})
+    found = [version["current"] for version in versions.values()]
+    return bool(found) and not any("baseline" in current for current in found)

@@ -26,6 +26,7 @@ from sk_softkmeans._reading import fill_distances, read, variance_floor
 from sk_softkmeans._schedules import Constant, Learned, critical
 from sk_softkmeans._steps import Assignment
 from sk_softkmeans._validation import (
+    FIT_STACKLEVEL,
     CallbackSupportMixin,
     Interval,
     StrOptions,
@@ -228,7 +229,7 @@ class BaseSoftKMeans(
                 f"Increase max_iter or tol, or lower temperature."
             )
         for message in messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            warnings.warn(message, ConvergenceWarning, stacklevel=FIT_STACKLEVEL)
 
     def _collapsed(self, chunks, moments, result, assignment):
         """Return whether all centers are at the mean because of the temperature."""
@@ -409,6 +410,8 @@ class BaseSoftKMeans(
         X = self._check_new(X)
 
         def _consume(_, weights, log_density):
+            # The density of samples without weight may be 0, its logarithm -inf.
+            log_density = np.where(weights > 0, log_density, 0)
             return np.array([weights @ log_density, weights.sum()])
 
         total, weight = self._read_mixture(X, _consume, sample_weight)

@@ -41,6 +41,36 @@ def _blas():
     return ThreadpoolController().select(user_api="blas")
 
 
+class _SingleThreadedBlas:
+    """BLAS at one thread while anyone is inside; gives the budget that it had.
+
+    Fits in several threads of a process overlap: only the first one in knows the
+    budget, and only the last one out may restore it.
+    """
+
+    def __init__(self):
+        self._lock, self._users = Lock(), 0
+
+    @contextmanager
+    def __call__(self):
+        with self._lock:
+            if not self._users:
+                libraries = _blas().lib_controllers
+                self._budget = max((lib.num_threads for lib in libraries), default=1)
+                self._limiter = _blas().limit(limits=1)
+            self._users += 1
+        try:
+            yield self._budget
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._limiter.restore_original_limits()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
+
+
 class Chunks:
     """The rows of X with their weights, to be reduced chunk by chunk."""
 
@@ -61,8 +91,9 @@ class Chunks:
 
         def _drain(scratch):
             block = make_block(self.X, origin, dtype, scratch)
-            # Underflow of exp is what makes a small temperature hard.
-            with np.errstate(under="ignore"):
+            # Underflow of exp is what makes a small temperature hard; data that
+            # overflow are found by their moments, which end as inf or NaN.
+            with np.errstate(under="ignore", over="ignore", invalid="ignore"):
                 while (i := next(queue)) < len(self._slices):
                     rows = self._slices[i]
                     block.load(rows)
@@ -106,6 +137,8 @@ class _OrderedSum:
 @contextmanager
 def chunked(X, sample_weight, n_clusters):
     """Give the chunks of X while BLAS has one thread and its budget is ours."""
-    n_threads = max((lib.num_threads for lib in _blas().lib_controllers), default=1)
-    with _blas().limit(limits=1), ThreadPoolExecutor(n_threads) as executor:
+    with (
+        _single_threaded_blas() as n_threads,
+        ThreadPoolExecutor(n_threads) as executor,
+    ):
         yield Chunks(X, sample_weight, n_clusters, n_threads, executor)

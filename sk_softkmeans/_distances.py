@@ -220,6 +220,7 @@ def row_keys(X, rows):
     """Return for each of some rows a key that orders and compares its content."""
     x = X[rows]
     if issparse(x):
+        x.eliminate_zeros()
         x.sort_indices()
         keys = [
             x.indices[a:b].tobytes() + x.data[a:b].tobytes()

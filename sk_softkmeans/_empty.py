@@ -56,6 +56,9 @@ def relocate(chunks, stats, centers, temperature, assignment):
     taken = read.responsibilities() * (w * own)[:, np.newaxis]
     stats.mass -= taken.sum(axis=0)
     stats.sums -= taken.T @ x
+    # What rounding leaves of a cluster that has lost all its samples is none.
+    left = 8 * np.finfo(centers.dtype).eps * taken.sum(axis=0)
+    stats.mass[stats.mass <= left] = 0
     spared = read.nearest + temperature * read.excess()
     stats.distortion -= (w * own) @ spared
     stats.mass[empty] = w

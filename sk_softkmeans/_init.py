@@ -100,7 +100,7 @@ def _membership_means(memberships, chunks, moments):
     """Return the means of X under given memberships (Inoue & Hara, Eq. 24)."""
 
     def sums(block, weights):
-        shares = np.ascontiguousarray(memberships[block.rows].T)
+        shares = memberships[block.rows].T.copy()
         return _Means(*block.sums(shares, weights))
 
     total = chunks.reduce(sums, moments.origin, np.dtype(np.float64))

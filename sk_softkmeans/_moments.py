@@ -49,7 +49,7 @@ def data_moments(chunks):
     weight = float(chunks.sample_weight.sum())
     with np.errstate(over="ignore", invalid="ignore"):
         origin = _mean(chunks, weight)
-        spread = _spread(chunks, origin)
+    spread = _spread(chunks, origin)
     scatter, peak = float(spread.scatter), float(spread.peak)
     smallest, largest = _normal_range(X)
     if _is_constant(X, peak):
@@ -65,8 +65,8 @@ def extent(chunks, origin, points):
 
     A ValueError says that the dtype of X cannot hold it.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        peak = float(_spread(chunks, origin).peak)
+    peak = float(_spread(chunks, origin).peak)
+    with np.errstate(over="ignore"):
         peak = max(peak, float((points**2).sum(axis=1).max()))
     if not peak <= _normal_range(chunks.X)[1]:
         raise _scale_error(chunks.X, peak)
@@ -93,8 +93,9 @@ def _mean(chunks, weight):
     X = chunks.X
     if issparse(X):
         return (X.T @ chunks.sample_weight / weight).astype(X.dtype)
-    # About the first row an offset costs no digits and the mean of constants is exact.
-    first = X[0].astype(np.float64)
+    # About a row that counts, an offset costs no digits and the mean of constants is
+    # exact.
+    first = X[(chunks.sample_weight > 0).argmax()].astype(np.float64)
 
     def total(block, weights):
         return block.combine(weights)

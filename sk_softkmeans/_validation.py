@@ -27,8 +27,14 @@ except ImportError:
         """Return the method as it is."""
         return method
 
+    # The caller of fit, seen from a function that fit calls.
+    FIT_STACKLEVEL = 4
+else:
+    FIT_STACKLEVEL = 5
+
 
 __all__ = [
+    "FIT_STACKLEVEL",
     "CallbackSupportMixin",
     "Interval",
     "StrOptions",
@@ -38,6 +44,7 @@ __all__ = [
     "check_data",
     "check_init",
     "check_weights",
+    "resolve_n_init",
     "validate_params",
     "with_callbacks",
 ]
@@ -65,7 +72,8 @@ def check_data(X, estimator=None, reset=True):
 
     With an estimator, also set (`reset`) or compare its number and names of features.
     """
-    with _naming("X"):
+    # The sum by which finite numbers are told from others may overflow.
+    with _naming("X"), np.errstate(invalid="ignore"):
         if estimator is None:
             X = check_array(X, input_name="X", **_DATA)
         else:
@@ -152,7 +160,7 @@ def resolve_n_init(n_init, init, name):
             f"Explicit initial center position passed: performing only one init in "
             f"{name} instead of n_init={n_init}.",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=FIT_STACKLEVEL,
         )
         return 1
     return n_init

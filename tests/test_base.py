@@ -707,3 +707,13 @@ def test_float32_log_density_far_away_is_minus_infinity(blobs):
     X = blobs[:5].astype(np.float32)
     model = SoftKMeans(5, init=X).fit(X)
     assert np.isneginf(model.score_samples(X * np.float32(1e17))).any()
+
+
+def test_score_passes_over_samples_without_weight():
+    X = np.zeros((5, 2))
+    with pytest.warns(ConvergenceWarning, match="distinct") as record:
+        model = SoftKMeans(2, random_state=0).fit(X)
+    # The warning points at the line that called fit.
+    assert record[0].filename == __file__
+    far = model.score([[0.0, 0], [5, 5]], sample_weight=[1, 0])
+    assert far == model.score(X)

@@ -1,6 +1,7 @@
 """Chunks: their plan, their sum and its bytes for any number of threads."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -119,3 +120,19 @@ def test_the_budget_is_that_of_blas():
     ):
         chunks.reduce(work, np.zeros(2), FLOAT64)
     assert names == {threading.current_thread().name}
+
+
+def test_fits_in_threads_of_the_caller_have_the_same_bytes(many_blobs):
+    budget = [library["num_threads"] for library in threadpool_info()]
+    expected = fitted_bytes(many_blobs, 0, None)
+    with ThreadPoolExecutor(4) as executor:
+        tasks = [
+            executor.submit(
+                SoftKMeans(7, temperature=0, random_state=0).fit, many_blobs
+            )
+            for _ in range(4)
+        ]
+    for task in tasks:
+        centers = task.result().cluster_centers_
+        assert centers.tobytes() == expected["cluster_centers_"]
+    assert [library["num_threads"] for library in threadpool_info()] == budget

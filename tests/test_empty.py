@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import SoftKMeans
 from sk_softkmeans._assignments import Softmax
@@ -81,3 +82,27 @@ def test_relocation_keeps_the_distortion_of_a_learned_temperature_right():
     p[far] = [0, 0, 1]
     expected = (p * (X - centers.T) ** 2).sum()
     assert_allclose(stats.distortion - gains.sum(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cluster_that_lost_its_only_sample_is_empty(seed):
+    # In float32 its mass is not exactly 0; it goes where the heaviest cluster is.
+    rng = np.random.default_rng(seed)
+    X = np.vstack([rng.normal(size=(50, 2)), [[30.123, -17.77]]])
+    w = rng.uniform(0.5, 1, 51)
+    init = np.array([[0.0, 0], [25, -15], [1000, 1000]])
+    model = SoftKMeans(3, temperature=0, init=init, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(2\)"):
+        centers = model.fit(X.astype(np.float32), sample_weight=w).cluster_centers_
+    mean = np.average(X[:50], axis=0, weights=w[:50])
+    assert_allclose(centers, [mean, mean, X[50]], atol=1e-5)
+
+
+def test_explicit_zeros_are_no_content():
+    # Two equal far samples, one of which stores its zero.
+    rows = np.array([0, 0, 1, 1, 1, 2, 3])
+    columns = np.array([0, 2, 0, 1, 2, 0, 1])
+    data = np.array([9.0, 9, 9, 0, 9, 8, 1])
+    X = csr_array((data, (rows, columns)), shape=(4, 3))
+    _, stats, _ = relocated(X, np.ones(4), [[0, 0, 0], [99, 99, 99], [99, 99, 99]])
+    assert_allclose(m_step(stats)[1:], [[9, 0, 9], [8, 0, 0]])

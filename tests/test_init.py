@@ -105,3 +105,12 @@ def test_a_membership_column_needs_weight(blobs):
 def test_seeding_does_not_depend_on_units(blobs, scale, seed):
     expected = drawn(blobs, seed=seed) * scale
     assert_array_equal(drawn(blobs * scale, seed=seed), expected)
+
+
+@CONTAINERS
+def test_memberships_are_not_written(container, blobs):
+    memberships = np.ones((300, 1))
+    memberships.flags.writeable = False
+    weights = np.linspace(1, 2, 300)
+    centers = drawn(container(blobs), memberships, n_clusters=1, weights=weights)
+    assert_allclose(centers, [np.average(blobs, axis=0, weights=weights)])

@@ -61,3 +61,12 @@ def test_a_scale_that_cannot_be_squared_is_named(container, scale, dtype):
     X = (np.random.default_rng(0).normal(size=(9, 2)) * scale).astype(dtype)
     with pytest.raises(ValueError, match="scale of X"):
         moments_of(container(X))
+
+
+@pytest.mark.parametrize("far", [1e10, 1e16])
+def test_an_unweighted_first_sample_costs_no_digits(far):
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    first = np.vstack([np.full((1, 2), far), X])
+    result = moments_of(first, np.r_[0.0, np.ones(50)])
+    assert_allclose(result.origin, X.mean(axis=0), rtol=1e-12)
+    assert_allclose(result.variance, X.var(axis=0).mean(), rtol=1e-12)
