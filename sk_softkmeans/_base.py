@@ -108,7 +108,8 @@ class BaseSoftKMeans(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The samples, dense in any memory order or CSR. float32 and float64 are
-            kept, everything else becomes float64. X is never copied or written.
+            kept, everything else becomes float64. X is never written, nor copied but
+            for the rows that the seeding sees.
         y : Ignored
             Not used, present for API consistency by convention.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -25,8 +25,9 @@ class SoftKMeans(BaseSoftKMeans):
         The temperature T >= 0, in squared units of X: memberships are soft where the
         squared distances to two centers differ by less than a few T. 0 is hard
         k-means. A learned temperature is re-estimated after every M-step from the
-        within-cluster variance per feature s: "auto" is T = s, a safe replacement of
-        KMeans with soft borders; "ml" is T = 2 s, the maximum-likelihood mixture.
+        within-cluster variance per feature s: "auto" is T = s, as a rule as good as
+        KMeans, with soft borders (not where a few far samples make most of s); "ml" is
+        T = 2 s, the maximum-likelihood mixture.
     temperature_unit : {"absolute", "critical"}, default="absolute"
         The unit of a float `temperature`: squared units of X, or multiples of the
         `critical_temperature` of X, a scale-free dial for grids from 0 to 1.
