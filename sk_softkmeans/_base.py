@@ -208,8 +208,8 @@ class BaseSoftKMeans(
         """Warn of fits that are not what they seem, and say what to do."""
         temperature, messages = result.temperature, []
         distinct = len(np.unique(model["labels_"]))
-        if temperature and self._collapsed(chunks, moments, result, assignment):
-            unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
+        unit = self._collapsed_below(chunks, moments, result, assignment)
+        if unit:
             messages.append(
                 f"All centers collapsed onto the mean of X: the temperature "
                 f"{temperature:.6g} is too high for {self.n_clusters} clusters. Choose "
@@ -232,14 +232,14 @@ class BaseSoftKMeans(
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=FIT_STACKLEVEL)
 
-    def _collapsed(self, chunks, moments, result, assignment):
-        """Return whether all centers are at the mean because of the temperature."""
+    def _collapsed_below(self, chunks, moments, result, assignment):
+        """Return the critical temperature if centers are at the mean for it, else 0."""
         spread = np.sqrt((result.centers**2).sum(axis=1).max())
         if self.n_clusters == 1 or spread > _COLLAPSED * np.sqrt(moments.variance):
-            return False
+            return 0.0
         # Poor initial centers can end near the mean at any temperature.
         unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
-        return 0 < unit <= 2 * result.temperature
+        return unit if unit <= 2 * result.temperature else 0.0
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit and return the labels of the samples.

@@ -5,6 +5,7 @@ from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
 from sk_softkmeans._distances import row_keys
+from sk_softkmeans._steps import Stats
 from sk_softkmeans._validation import check_centers
 
 # Above these numbers of samples, k-means++ sees a subsample.
@@ -101,7 +102,7 @@ def _membership_means(memberships, chunks, moments):
 
     def sums(block, weights):
         shares = memberships[block.rows].T.copy()
-        return _Means(*block.sums(shares, weights))
+        return Stats(*block.sums(shares, weights), value=0.0)
 
     total = chunks.reduce(sums, moments.origin, np.dtype(np.float64))
     if not (total.mass > 0).all():
@@ -110,16 +111,6 @@ def _membership_means(memberships, chunks, moments):
             f"none in column {total.mass.argmin()}."
         )
     return moments.origin + total.sums / total.mass[:, np.newaxis]
-
-
-class _Means:
-    def __init__(self, mass, sums):
-        self.mass, self.sums = mass, sums
-
-    def __iadd__(self, other):
-        self.mass += other.mass
-        self.sums += other.sums
-        return self
 
 
 def _canonical_order(chunks, moments):

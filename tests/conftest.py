@@ -1,8 +1,5 @@
 """Fixtures shared by all tests."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -10,22 +7,6 @@ from sklearn.datasets import make_blobs
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
-
-DATA = Path(os.environ.get("SK_SOFTKMEANS_DATA", "../shared/data"))
-
-
-@pytest.fixture
-def load_data():
-    """Return a function that loads a benchmark data set by name, or skips the test."""
-
-    def load(name):
-        if not DATA.is_dir():
-            pytest.skip(f"no benchmark data: {DATA} does not exist")
-        if name == "usps":
-            return np.load(DATA / "usps.npz")["X"]
-        return np.loadtxt(DATA / f"{name}.data.gz")
-
-    return load
 
 
 @pytest.fixture(params=[0, 42, 77])
