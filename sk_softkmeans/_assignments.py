@@ -3,14 +3,22 @@
 For one sample with logits ``z_k = (d_min - d_k) / T <= 0``, a map is the maximiser of
 ``<p, z> - Omega(p)`` over the simplex, ``Omega`` a negentropy that is 0 at the vertices
 and least at the uniform point ``u``. All maps work on an array of shape
-(n_clusters, n_rows), in any memory order, along its first axis. They see neither
-samples nor centers nor weights.
+(n_clusters, n_rows), in any memory order, along its first axis; those with a finite
+`reach` also on a list of the entries that matter. They see neither samples nor centers
+nor weights.
 """
 
 from functools import cache
+from numbers import Real
 
 import numpy as np
 from numpy.lib.introspect import opt_func_info
+
+from sk_softkmeans._layouts import Grid
+from sk_softkmeans._validation import Interval, Options
+
+# Newton's method needs up to 11 (alpha = 1.9, n_clusters = 6400).
+_MAX_STEPS = 20
 
 
 class Hard:
@@ -22,23 +30,25 @@ class Hard:
         out[z.argmax(axis=0), np.arange(z.shape[1])] = 1
         return np.ones(z.shape[1], z.dtype), np.zeros(z.shape[1], z.dtype)
 
-    def log(self, z, total):
+    def log(self, z, out, total):
         """Return the logarithm of the responsibilities: 0 and -inf."""
-        out = np.full_like(z, -np.inf)
-        out[z.argmax(axis=0), np.arange(z.shape[1])] = 0
-        return out
+        return _log(out)
 
 
 class Softmax:
     """The Shannon map, ``Omega(p) = sum p log p``: ``p = exp(z) / sum exp(z)``."""
 
     alpha = 1.0
+    # No logit is too low to count.
+    reach = np.inf
+    # `out` may be `z`.
+    in_place = True
 
     def uniform(self, n_clusters):
         """Return Omega(u), the least value of the negentropy."""
         return -np.log(n_clusters)
 
-    def respond(self, z, out):
+    def respond(self, z, out, layout=None):
         """Write the responsibilities times ``total`` to `out`, which may be `z`.
 
         Parameters
@@ -47,6 +57,8 @@ class Softmax:
             The shifted logits.
         out : ndarray of shape (n_clusters, n_rows)
             Where to write.
+        layout : Grid, default=None
+            Not used: z is never a list here.
 
         Returns
         -------
@@ -68,9 +80,137 @@ class Softmax:
         total = np.ones(len(out), out.dtype) @ out
         return total, np.log(np.maximum(len(out) / total, 1))
 
-    def log(self, z, total):
+    def log(self, z, out, total):
         """Return the logarithm of the responsibilities, finite where they underflow."""
         return z - np.log(total)
+
+
+class Entmax:
+    """The Tsallis map of order alpha, ``Omega(p) = (sum p^a - 1) / (a (a - 1))``.
+
+    ``p = [(alpha - 1) z - t]_+^q`` with ``q = 1 / (alpha - 1)`` and the threshold t at
+    which p sums to 1: exactly 0 where z is `reach` or more below the largest.
+    """
+
+    in_place = False
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+        self.reach = self._q = 1 / (alpha - 1)
+
+    def uniform(self, n_clusters):
+        """Return Omega(u), the least value of the negentropy."""
+        return np.expm1((1 - self.alpha) * np.log(n_clusters)) * self._q / self.alpha
+
+    def respond(self, z, out, layout=None):
+        """Write the responsibilities times ``total`` to `out`.
+
+        Parameters
+        ----------
+        z : ndarray of shape (n_clusters, n_rows) or (n_entries,)
+            The shifted logits.
+        out : ndarray of the shape of z
+            Where to write; not `z`.
+        layout : Entries, default=None
+            Where the entries are if z is a list, of all that are above ``-reach`` and
+            possibly others.
+
+        Returns
+        -------
+        total : ndarray of shape (n_rows,)
+            What each column of `out` has to be divided by.
+        value : ndarray of shape (n_rows,)
+            ``-Omega(u) - max_p (<p, z> - Omega(p))``, in [0, -Omega(u)].
+        """
+        if layout is None:
+            layout = Grid(len(z))
+            limit = -0.5 * len(z) ** (1 - self.alpha)
+            if z[:, 0].min() > limit and z.min() > limit:
+                return self._respond_evenly(z, out)
+        y, r, radius = self._scaled(z, out)
+        total, value = self._respond(y, r, radius, layout)
+        if r is not out:
+            out[...] = r
+        return total, np.maximum(value, 0)
+
+    def log(self, z, out, total):
+        """Return the logarithm of the responsibilities: -inf where they are 0."""
+        return _log(out / total)
+
+    def _scaled(self, z, out):
+        """Return z times a factor, a buffer, and the factor times `reach`."""
+        # A large exponent q needs all digits, whatever the dtype of z.
+        y = np.multiply(z, self.alpha - 1, dtype=np.float64)
+        return y, np.empty_like(y), 1.0
+
+    def _slope(self, r):
+        """Return r^(q - 1), and 0 where r is 0."""
+        return r ** (self._q - 1)
+
+    def _respond(self, y, r, radius, layout):
+        """Find t where ``r = [y - t]_+`` has the q-norm `radius`; leave r^q in r."""
+        q, counts = self._q, layout.counts
+        tolerance = np.finfo(y.dtype).eps * np.maximum(4, np.sqrt(counts))
+        limit = (radius * (1 + tolerance)).astype(y.dtype)
+        # By Jensen's inequality the threshold is not below that of equal logits.
+        t = layout.sum(y) / counts - radius * counts ** (1.0 - self.alpha)
+        t = np.maximum(t, -radius).astype(y.dtype)
+        for _ in range(_MAX_STEPS):
+            spread = layout.spread(t)
+            np.maximum(y, spread, out=r)
+            r -= spread
+            slope = self._slope(r)
+            norm = layout.dot(slope, r) ** (1 / q)
+            if (norm <= limit).all():
+                break
+            # The norm is convex in t, so that Newton's steps rise to its root.
+            t += (norm - radius) * norm ** (q - 1) / layout.sum(slope)
+        np.multiply(slope, r, out=r)
+        total = layout.sum(r)
+        # sum r^(q + 1), by which an error of t counts only to second order.
+        moment = (layout.dot(r, y) - t * total) / radius ** (q + 1)
+        u = layout.n_clusters ** (1 - self.alpha)
+        return total, -(u + moment / q + self.alpha / radius * t) * q / self.alpha
+
+    def _respond_evenly(self, z, out):
+        """Respond where every ``p = (1 + e)^q / n_clusters`` is nearly uniform."""
+        q, u = self._q, len(z) ** (1 - self.alpha)
+        y = np.divide(z, q * u, dtype=self._scaled(z[:0], out)[0].dtype)
+        tolerance = 4 * np.finfo(y.dtype).eps
+        s = y.mean(axis=0)
+        for _ in range(_MAX_STEPS):
+            e = y - s
+            g = np.expm1(q * np.log1p(e))
+            error = g.mean(axis=0)
+            if (abs(error) <= tolerance).all():
+                break
+            s += error / (q * ((1 + g) / (1 + e)).mean(axis=0))
+        moment = (g + e + g * e).mean(axis=0)
+        np.add(g, 1, out=out, casting="same_kind")
+        value = -(moment / q + self.alpha * s) * u * q / self.alpha
+        return out.sum(axis=0), np.maximum(value, 0)
+
+
+class Sparsemax(Entmax):
+    """Entmax with alpha = 2: ``r^q`` is r, and needs neither powers nor scaling."""
+
+    def _scaled(self, z, out):
+        return z, out, self.reach
+
+    def _slope(self, r):
+        return (r > 0).astype(r.dtype)
+
+
+class Entmax15(Sparsemax):
+    """Entmax with alpha = 1.5: ``r^q`` is the square of r."""
+
+    def _slope(self, r):
+        return r
+
+
+def _log(p):
+    with np.errstate(divide="ignore"):
+        return np.log(p)
 
 
 def _exp(z, out):
@@ -91,3 +231,14 @@ def _exp2_is_vectorised():
     versions = opt_func_info(func_name="^exp2$", signature="float32").get("exp2", {})
     found = [version["current"] for version in versions.values()]
     return bool(found) and not any("baseline" in current for current in found)
+
+
+# What alpha may be, as a constraint of scikit-learn: towards 1, q overflows.
+ALPHA = [Options(Real, {1.0}), Interval(Real, 1.001, 2, closed="both")]
+
+_MAPS = {1.0: Softmax(), 1.5: Entmax15(1.5), 2.0: Sparsemax(2.0)}
+
+
+def make_assignment(alpha):
+    """Return the map of order alpha."""
+    return _MAPS.get(alpha) or Entmax(float(alpha))

@@ -55,7 +55,8 @@ class BaseSoftKMeans(
 ):
     """What all estimators share. Think twice before adding anything to this class.
 
-    A subclass is a docstring, constraints, ``__init__`` and the hook `_assignment`.
+    A subclass is a docstring and, for parameters of its own, constraints, ``__init__``
+    and the hook `_assignment`.
     """
 
     _parameter_constraints: dict = {
@@ -77,6 +78,31 @@ class BaseSoftKMeans(
         "random_state": ["random_state"],
     }
 
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        temperature="auto",
+        temperature_unit="absolute",
+        init="k-means++",
+        n_init="auto",
+        max_iter=300,
+        tol=1e-4,
+        transform_to="distances",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.temperature = temperature
+        self.temperature_unit = temperature_unit
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.transform_to = transform_to
+        self.verbose = verbose
+        self.random_state = random_state
+
     def _assignment(self):
         """Return the map from logits to responsibilities at positive temperatures."""
         return Softmax()
@@ -85,6 +111,12 @@ class BaseSoftKMeans(
         """Return the schedule that the parameter `temperature` asks for."""
         n_features = chunks.X.shape[1]
         if isinstance(self.temperature, str):
+            if self.temperature == "ml" and np.isfinite(assignment.reach):
+                raise ValueError(
+                    f"temperature must be 'auto' or a float when alpha > 1 (memberships"
+                    f" that can be 0 have no likelihood), got 'ml' with "
+                    f"alpha={assignment.alpha}."
+                )
             factor = 2.0 if self.temperature == "ml" else 3 ** (assignment.alpha - 1)
             floor = variance_floor(moments, chunks.X.dtype)
             return Learned(factor, moments.weight * n_features, floor)

@@ -86,39 +86,52 @@ class Chunks:
 
         `work` may return None and write to arrays of its own instead.
         """
-        queue, lock = itertools.count(), Lock()
-        waiting, result = {}, _OrderedSum()
 
-        def _drain(scratch):
+        def _worker(scratch):
             block = make_block(self.X, origin, dtype, scratch)
-            # Underflow of exp is what makes a small temperature hard; data that
-            # overflow are found by their moments, which end as inf or NaN.
-            with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-                while (i := next(queue)) < len(self._slices):
-                    rows = self._slices[i]
-                    block.load(rows)
-                    part = work(block, self.sample_weight[rows])
-                    with lock:
-                        waiting[i] = part
-                        while result.n_parts in waiting:
-                            result.add(waiting.pop(result.n_parts))
 
-        first, *others = self._scratches
-        futures = [self._executor.submit(_drain, scratch) for scratch in others]
-        try:
-            _drain(first)
-        finally:
-            # After an error no thread starts another chunk.
-            queue = itertools.repeat(len(self._slices))
-            for future in futures:
-                future.result()
-        return result.total
+            def _part(rows):
+                block.load(rows)
+                return work(block, self.sample_weight[rows])
+
+            return _part
+
+        workers = [_worker(scratch) for scratch in self._scratches]
+        return _reduce(self._slices, workers, self._executor)
 
     def block_of(self, rows, origin, dtype):
         """Return a block of its own that holds these few rows."""
         block = make_block(self.X[rows], origin, dtype, Scratch())
         block.load(slice(0, len(rows)))
         return block
+
+
+def _reduce(slices, workers, executor):
+    """Return the sum of ``worker(rows)`` over slices, each worker in its own thread."""
+    queue, lock = itertools.count(), Lock()
+    waiting, result = {}, _OrderedSum()
+
+    def _drain(worker):
+        # Underflow of exp is what makes a small temperature hard; data that overflow
+        # are found by their moments, which end as inf or NaN.
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+            while (i := next(queue)) < len(slices):
+                part = worker(slices[i])
+                with lock:
+                    waiting[i] = part
+                    while result.n_parts in waiting:
+                        result.add(waiting.pop(result.n_parts))
+
+    first, *others = workers
+    futures = [executor.submit(_drain, worker) for worker in others]
+    try:
+        _drain(first)
+    finally:
+        # After an error no thread starts another chunk.
+        queue = itertools.repeat(len(slices))
+        for future in futures:
+            future.result()
+    return result.total
 
 
 class _OrderedSum:
@@ -142,3 +155,13 @@ def chunked(X, sample_weight, n_clusters):
         ThreadPoolExecutor(n_threads) as executor,
     ):
         yield Chunks(X, sample_weight, n_clusters, n_threads, executor)
+
+
+def for_each_chunk(X, work):
+    """Call ``work(rows)`` for chunks of the rows of an array, in threads."""
+    slices = plan(X, X.shape[1])
+    with (
+        _single_threaded_blas() as n_threads,
+        ThreadPoolExecutor(n_threads) as executor,
+    ):
+        _reduce(slices, [work] * min(n_threads, len(slices)), executor)

@@ -118,8 +118,13 @@ class DenseBlock:
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""
-        indicator = self.scratch.indicator(labels, weights, n_clusters, self.dtype)
-        return _split(indicator @ self.lifted)
+        return self.matrix_sums(
+            self.scratch.indicator(labels, weights, n_clusters, self.dtype)
+        )
+
+    def matrix_sums(self, shares):
+        """Return the same of a sparse matrix of weighted shares, a row per cluster."""
+        return _split(shares @ self.lifted)
 
     def nearest(self, centers, labels):
         """Return |x - c|^2 to the center of each label, by direct differences."""
@@ -186,9 +191,14 @@ class CSRBlock:
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""
-        mass = np.bincount(labels, weights, n_clusters)
-        indicator = self.scratch.indicator(labels, weights, n_clusters, self.dtype)
-        return self._about_origin(mass, (indicator @ self.x).toarray())
+        return self.matrix_sums(
+            self.scratch.indicator(labels, weights, n_clusters, self.dtype)
+        )
+
+    def matrix_sums(self, shares):
+        """Return the same of a sparse matrix of weighted shares, a row per cluster."""
+        mass = shares @ np.ones(shares.shape[1])
+        return self._about_origin(mass, (shares @ self.x).toarray())
 
     def _about_origin(self, mass, sums):
         mass = mass.astype(np.float64)

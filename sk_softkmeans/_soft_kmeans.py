@@ -138,13 +138,15 @@ class SoftKMeans(BaseSoftKMeans):
         verbose=0,
         random_state=None,
     ):
-        self.n_clusters = n_clusters
-        self.temperature = temperature
-        self.temperature_unit = temperature_unit
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.transform_to = transform_to
-        self.verbose = verbose
-        self.random_state = random_state
+        super().__init__(
+            n_clusters,
+            temperature=temperature,
+            temperature_unit=temperature_unit,
+            init=init,
+            n_init=n_init,
+            max_iter=max_iter,
+            tol=tol,
+            transform_to=transform_to,
+            verbose=verbose,
+            random_state=random_state,
+        )

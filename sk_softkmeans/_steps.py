@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from sk_softkmeans._assignments import Hard
+from sk_softkmeans._layouts import Grid, lay_out
 
 
 @dataclass(slots=True)
@@ -123,19 +124,21 @@ class DenseStep(_Step):
         z = block.logits_by_cluster(centers)
         top = z.max(axis=0)
         nearest = self._nearest(block, weights, top)
-        z -= top
+        reach = temperature * self.assignment.reach
+        z, layout = lay_out(z, top, reach, block.scratch)
         _divide(z, temperature)
-        # The map may overwrite z, unless the distortion still needs it.
-        out = block.scratch("map", z.shape, z.dtype) if self.with_distortion else z
-        total, value = self.assignment.respond(z, out)
+        # Some maps may overwrite z, unless the distortion still needs it.
+        in_place = self.assignment.in_place and not self.with_distortion
+        out = z if in_place else block.scratch("map", z.shape, z.dtype)
+        total, value = self.assignment.respond(z, out, layout)
         stats = {}
         if self.with_distortion:
-            excess = _excess(z, out, total)
+            excess = -layout.dot(z, out) / total
             omega = value - excess + self.assignment.uniform(len(centers))
             stats["omega"] = weights @ omega
             stats["distortion"] = nearest + temperature * (weights @ excess)
         shares = np.divide(weights, total, dtype=z.dtype, casting="same_kind")
-        mass, sums = block.sums(out, shares)
+        mass, sums = layout.sums(block, out, shares)
         return Stats(mass, sums, nearest + temperature * (weights @ value), **stats)
 
 
@@ -197,13 +200,13 @@ class Assignment:
 
     def log_responsibilities(self):
         """Return their logarithms, a row per sample."""
-        z, _, total, _ = self._response
-        return self._assignment.log(z, total).T
+        z, shares, total, _ = self._response
+        return self._assignment.log(z, shares, total).T
 
     def excess(self):
-        """Return sum p (d - d_min) / T of each row; it spends the assignment."""
+        """Return sum p (d - d_min) / T of each row."""
         z, shares, total, _ = self._response
-        return _excess(z, shares, total)
+        return -Grid(len(z)).dot(z, shares) / total
 
 
 def _divide(z, temperature):
@@ -213,12 +216,6 @@ def _divide(z, temperature):
         z *= z.dtype.type(inverse)
     else:
         z /= temperature
-
-
-def _excess(z, responsibilities, total):
-    """Return sum p (d - d_min) / T of each column, overwriting z."""
-    np.multiply(z, responsibilities, out=z)
-    return -z.sum(axis=0) / total
 
 
 def precision(temperature, peak, dtype):

@@ -8,7 +8,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
 from sklearn.utils.validation import (
     _check_sample_weight,
     _is_arraylike_not_scalar,
@@ -37,12 +42,14 @@ __all__ = [
     "FIT_STACKLEVEL",
     "CallbackSupportMixin",
     "Interval",
+    "Options",
     "StrOptions",
     "_fit_context",
     "_num_samples",
     "check_centers",
     "check_data",
     "check_init",
+    "check_logits",
     "check_weights",
     "resolve_n_init",
     "validate_params",
@@ -82,6 +89,21 @@ def check_data(X, estimator=None, reset=True):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def check_logits(logits):
+    """Return logits as a float array of any shape; they need not be finite."""
+    with _naming("logits"):
+        return check_array(
+            logits,
+            dtype=_DATA["dtype"],
+            ensure_all_finite=False,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+            input_name="logits",
+        )
 
 
 def check_weights(sample_weight, X):

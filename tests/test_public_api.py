@@ -15,10 +15,14 @@ import sk_softkmeans
 PUBLIC = [getattr(sk_softkmeans, name) for name in sk_softkmeans.__all__]
 CLASSES = [thing for thing in PUBLIC if inspect.isclass(thing)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
-OWN = {
+COMMON = {
     "temperature": "auto",
     "temperature_unit": "absolute",
     "transform_to": "distances",
+}
+OWN = {
+    "EntmaxKMeans": {"alpha": 1.5, "sparse_output": False},
+    "SoftKMeans": {},
 }
 SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "See Also", "Notes")
 SECTIONS += ("References", "Examples")
@@ -99,7 +103,8 @@ def test_docstring_has_every_attribute(estimator):
 def test_constructor(estimator):
     ours = inspect.signature(estimator).parameters
     kmeans = inspect.signature(KMeans).parameters
-    expected = {name: kmeans[name].default for name in kmeans} | OWN
+    expected = {name: kmeans[name].default for name in kmeans} | COMMON
+    expected |= OWN[estimator.__name__]
     del expected["algorithm"], expected["copy_x"]
     assert {name: ours[name].default for name in ours} == expected
     first, *others = ours.values()

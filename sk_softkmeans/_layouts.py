@@ -1,0 +1,86 @@
+"""The logits of a block, as a map sees them: all, or a list of those that count.
+
+Far centers have responsibilities that are exactly zero in the maps that reach only so
+far. Where these are nearly all, listing the others costs less than computing zeros.
+"""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+# A list costs as much as all logits when it holds this share of them times the bytes of
+# one: measured with alpha = 1.5 and 2 at 64 to 1000 clusters.
+_SHARE_PER_BYTE = 1 / 64
+
+
+class Grid:
+    """All entries of an array of shape (n_clusters, n_rows)."""
+
+    def __init__(self, n_clusters):
+        self.n_clusters = self.counts = n_clusters
+
+    def sum(self, a):
+        """Return the sum of each column."""
+        return np.ones(self.n_clusters, a.dtype) @ a
+
+    def dot(self, a, b):
+        """Return the sum of products of each column."""
+        return np.einsum("km,km->m", a, b)
+
+    def spread(self, v):
+        """Return v, one number for each column, as what fits all entries."""
+        return v
+
+    def sums(self, block, responsibilities, weights):
+        """Return the masses and sums of weighted responsibilities."""
+        return block.sums(responsibilities, weights)
+
+
+class Entries:
+    """Some of them, as a list: those of cluster k are ``indptr[k]:indptr[k + 1]``.
+
+    Entry i is in column ``rows[i]``, and `counts` are the numbers in each column.
+    """
+
+    def __init__(self, rows, indptr, n_rows):
+        self.rows, self.n_rows, self.n_clusters = rows, n_rows, len(indptr) - 1
+        self._indptr = indptr
+        self.counts = np.bincount(rows, minlength=n_rows)
+
+    def sum(self, a):
+        """Return the sum of each column."""
+        return np.bincount(self.rows, a, self.n_rows).astype(a.dtype, copy=False)
+
+    def dot(self, a, b):
+        """Return the sum of products of each column."""
+        return self.sum(a * b)
+
+    def spread(self, v):
+        """Return v, one number for each column, as what fits all entries."""
+        return v[self.rows]
+
+    def sums(self, block, responsibilities, weights):
+        """Return the masses and sums of weighted responsibilities."""
+        shares = responsibilities * weights[self.rows]
+        shape = self.n_clusters, self.n_rows
+        return block.matrix_sums(csr_array((shares, self.rows, self._indptr), shape))
+
+
+def lay_out(z, top, reach, scratch):
+    """Return the logits less their column's largest, `top`, and their layout.
+
+    Only entries less than `reach` below the top count. `z` is spent.
+    """
+    n_clusters, n_rows = z.shape
+    share = _SHARE_PER_BYTE * z.itemsize
+    if n_clusters * share > 1 and np.isfinite(reach):
+        # Rounding must lose none that counts.
+        lowest = np.nextafter(top - z.dtype.type(reach), z.dtype.type(-np.inf))
+        counts = np.greater_equal(z, lowest, out=scratch("counts", z.shape, bool))
+        if np.count_nonzero(counts) <= share * z.size:
+            flat = np.flatnonzero(counts)
+            starts = np.arange(n_clusters + 1) * n_rows
+            indptr = np.searchsorted(flat, starts)
+            rows = flat - np.repeat(starts[:-1], np.diff(indptr))
+            return z.ravel()[flat] - top[rows], Entries(rows, indptr, n_rows)
+    z -= top
+    return z, Grid(n_clusters)
