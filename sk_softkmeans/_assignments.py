@@ -122,16 +122,18 @@ class Entmax:
         value : ndarray of shape (n_rows,)
             ``-Omega(u) - max_p (<p, z> - Omega(p))``, in [0, -Omega(u)].
         """
-        if layout is None:
-            layout = Grid(len(z))
-            limit = -0.5 * len(z) ** (1 - self.alpha)
-            if z[:, 0].min() > limit and z.min() > limit:
-                return self._respond_evenly(z, out)
+        layout = layout or Grid(len(z))
         y, r, radius = self._scaled(z, out)
-        total, value = self._respond(y, r, radius, layout)
+        # As in Softmax: no small difference of two numbers to be multiplied by a large
+        # T. (A list is made only where most logits are far.)
+        limit = -0.5 * layout.n_clusters ** (1 - self.alpha)
+        if z.ndim == 2 and z[:, 0].min() > limit and z.min() > limit:
+            total, value = self._respond_evenly(y, r, radius)
+        else:
+            total, value = self._respond(y, r, radius, layout)
         if r is not out:
             out[...] = r
-        return total, np.maximum(value, 0)
+        return total.astype(z.dtype, copy=False), np.maximum(value, 0, dtype=z.dtype)
 
     def log(self, z, out, total):
         """Return the logarithm of the responsibilities: -inf where they are 0."""
@@ -172,10 +174,10 @@ class Entmax:
         u = layout.n_clusters ** (1 - self.alpha)
         return total, -(u + moment / q + self.alpha / radius * t) * q / self.alpha
 
-    def _respond_evenly(self, z, out):
-        """Respond where every ``p = (1 + e)^q / n_clusters`` is nearly uniform."""
-        q, u = self._q, len(z) ** (1 - self.alpha)
-        y = np.divide(z, q * u, dtype=self._scaled(z[:0], out)[0].dtype)
+    def _respond_evenly(self, y, r, radius):
+        """Do the same where every ``r^q`` is nearly the mean, ``(1 + g) / K``."""
+        q, u = self._q, len(y) ** (1 - self.alpha)
+        y = y / (radius * u)
         tolerance = 4 * np.finfo(y.dtype).eps
         s = y.mean(axis=0)
         for _ in range(_MAX_STEPS):
@@ -186,9 +188,8 @@ class Entmax:
                 break
             s += error / (q * ((1 + g) / (1 + e)).mean(axis=0))
         moment = (g + e + g * e).mean(axis=0)
-        np.add(g, 1, out=out, casting="same_kind")
-        value = -(moment / q + self.alpha * s) * u * q / self.alpha
-        return out.sum(axis=0), np.maximum(value, 0)
+        np.add(g, 1, out=r)
+        return r.sum(axis=0), -(moment / q + self.alpha * s) * u * q / self.alpha
 
 
 class Sparsemax(Entmax):
