@@ -66,12 +66,12 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A ratio of two times, `above` over `below`, and what it should be."""
+    """A ratio of two times, `above` over `below`, and what it should be, if known."""
 
     problem: Problem | str
     above: str
     below: str
-    bound: float
+    bound: float | None
     at_least: bool = False
 
     def __str__(self):
@@ -104,10 +104,10 @@ ROWS = [
 # Each of these returns the number of iterations that it has made.
 
 
-def fit_soft(X, n_clusters, max_iter, temperature=1.0):
-    """Fit SoftKMeans."""
+def fit_soft(X, n_clusters, max_iter, temperature=1.0, estimator=SoftKMeans):
+    """Fit SoftKMeans, or another estimator with its parameters."""
     init = X[:n_clusters]
-    model = SoftKMeans(
+    model = estimator(
         n_clusters, temperature=temperature, init=init, max_iter=max_iter, tol=0
     )
     return model.fit(X).n_iter_
