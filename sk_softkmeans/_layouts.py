@@ -56,7 +56,7 @@ class Entries:
 
     def spread(self, v):
         """Return v, one number for each column, as what fits all entries."""
-        return v[self.rows]
+        return v.take(self.rows)
 
     def sums(self, block, responsibilities, weights):
         """Return the masses and sums of weighted responsibilities."""
@@ -74,13 +74,14 @@ def lay_out(z, top, reach, scratch):
     share = _SHARE_PER_BYTE * z.itemsize
     if n_clusters * share > 1 and np.isfinite(reach):
         # Rounding must lose none that counts.
-        lowest = np.nextafter(top - z.dtype.type(reach), z.dtype.type(-np.inf))
+        lowest = top - z.dtype.type(reach)
+        lowest -= np.finfo(z.dtype).eps * abs(lowest)
         counts = np.greater_equal(z, lowest, out=scratch("counts", z.shape, bool))
         if np.count_nonzero(counts) <= share * z.size:
             flat = np.flatnonzero(counts)
             starts = np.arange(n_clusters + 1) * n_rows
             indptr = np.searchsorted(flat, starts)
             rows = flat - np.repeat(starts[:-1], np.diff(indptr))
-            return z.ravel()[flat] - top[rows], Entries(rows, indptr, n_rows)
+            return z.ravel().take(flat) - top.take(rows), Entries(rows, indptr, n_rows)
     z -= top
     return z, Grid(n_clusters)

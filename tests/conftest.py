@@ -1,12 +1,123 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and the estimators that the shared tests run over."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from scipy.special import entr, softmax
 from sklearn.datasets import make_blobs
+
+from sk_softkmeans import EntmaxKMeans, SoftKMeans
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# A line for each estimator: the parameters that give each order alpha of its entropy,
+# the default's first.
+ESTIMATORS = {
+    SoftKMeans: {1: {}},
+    EntmaxKMeans: {1.5: {}, 1.2: {"alpha": 1.2}, 2: {"alpha": 2}},
+}
+
+
+def pytest_configure(config):
+    """Register the mark of this file."""
+    config.addinivalue_line(
+        "markers",
+        "temperatures(*values): run with every estimator, and with those of these "
+        "values of `temperature` that it takes",
+    )
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test that asks for `estimator_class` with every estimator."""
+    mark = metafunc.definition.get_closest_marker("temperatures")
+    if mark:
+        pairs = [(e, T) for T in mark.args for e in ESTIMATORS if takes(e, T)]
+        ids = [f"{T}-{e.__name__}" for e, T in pairs]
+        metafunc.parametrize(("estimator_class", "temperature"), pairs, ids=ids)
+    elif "estimator_class" in metafunc.fixturenames:
+        ids = [e.__name__ for e in ESTIMATORS]
+        metafunc.parametrize("estimator_class", ESTIMATORS, ids=ids)
+
+
+def takes(estimator_class, temperature):
+    """Return whether an estimator takes a temperature: "ml" is for softmax only."""
+    return temperature != "ml" or default_order(estimator_class) == 1
+
+
+def default_order(estimator_class):
+    """Return the order of the entropy if no parameter says another."""
+    return next(iter(ESTIMATORS[estimator_class]))
+
+
+@pytest.fixture(
+    params=[(e, params) for e in ESTIMATORS for params in ESTIMATORS[e].values()],
+    ids=lambda case: f"{case[0].__name__}({case[1] or ''})",
+)
+def any_order(request):
+    """Return what makes estimators, of each order of the entropy."""
+    estimator_class, params = request.param
+    return partial(estimator_class, **params)
+
+
+@pytest.fixture
+def alpha(estimator_class):
+    """Return the order of the entropy of an estimator."""
+    return default_order(estimator_class)
+
+
+@pytest.fixture
+def factor(alpha, temperature):
+    """Return a learned temperature as a multiple of variance_; None if not learned."""
+    return {"auto": 3 ** (alpha - 1), "ml": 2}.get(temperature)
+
+
+@pytest.fixture
+def definition(alpha):
+    """Return the definition of the memberships of an estimator."""
+    return Definition(alpha)
+
+
+class Definition:
+    """Memberships and free energy of order alpha by definition, slowly.
+
+    `d` are squared distances, a row for each sample and a column for each cluster.
+    """
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def responsibilities(self, d, temperature):
+        """Return the memberships."""
+        if temperature == 0:
+            return np.eye(d.shape[1])[d.argmin(axis=1)]
+        z = (d.min(axis=1, keepdims=True) - d) / temperature
+        if self.alpha == 1:
+            return softmax(z, axis=1)
+        # The threshold at which they sum to 1, by halving the interval that has it.
+        y = (self.alpha - 1) * z
+        low, high = np.full((len(d), 1), -1.0), np.zeros((len(d), 1))
+        for _ in range(100):
+            middle = (low + high) / 2
+            p = np.maximum(y - middle, 0) ** (1 / (self.alpha - 1))
+            enough = p.sum(axis=1, keepdims=True) >= 1
+            low, high = np.where(enough, middle, low), np.where(enough, high, middle)
+        return p / p.sum(axis=1, keepdims=True)
+
+    def negentropy(self, p):
+        """Return Omega of each row: 0 at a vertex."""
+        if self.alpha == 1:
+            return -entr(p).sum(axis=1)
+        return ((p**self.alpha).sum(axis=1) - 1) / (self.alpha * (self.alpha - 1))
+
+    def free_energies(self, d, temperature):
+        """Return the normalised free energy of each sample."""
+        p = self.responsibilities(d, temperature)
+        least = self.negentropy(np.full_like(p, 1 / d.shape[1]))
+        excess = self.negentropy(p) - least
+        return (p * d).sum(axis=1) + temperature * excess
 
 
 @pytest.fixture(params=[0, 42, 77])

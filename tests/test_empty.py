@@ -6,8 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_softkmeans import SoftKMeans
-from sk_softkmeans._assignments import Softmax
+from sk_softkmeans._assignments import make_assignment
 from sk_softkmeans._chunks import chunked
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
@@ -17,16 +16,17 @@ CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])
 X = np.array([[-10.0], [-9.5], [-9], [-8.5], [-8], [-1], [1], [9], [9.5], [10]])
 
 
-def relocated(X, weights, points, temperature=0.0):
+def relocated(X, weights, points, temperature=0.0, alpha=1):
     """Return the statistics before and after, and the clusters that were empty."""
+    assignment = make_assignment(alpha)
     points = np.array(points, dtype=float)
-    step = DenseStep(Softmax(), with_distortion=True) if temperature else None
+    step = DenseStep(assignment, with_distortion=True) if temperature else None
     with chunked(X, np.asarray(weights, dtype=float), len(points)) as chunks:
         centers = Centers(points, np.zeros(points.shape[1]), np.dtype(np.float64))
         step = step or HardStep(X.shape[0])
         before = step.reduce(chunks, centers, temperature)
         mass = before.mass.copy()
-        empty = relocate(chunks, before, centers, temperature, Softmax())
+        empty = relocate(chunks, before, centers, temperature, assignment)
     return mass, before, empty
 
 
@@ -59,25 +59,27 @@ def test_nothing_moves_when_every_sample_is_on_a_center(container):
 
 
 @pytest.mark.parametrize("temperature", [1e-6, 1.0, 30.0])
-def test_relocation_never_raises_the_free_energy(temperature):
+def test_relocation_never_raises_the_free_energy(estimator_class, temperature):
     # The far center underflows to an empty cluster at each of these temperatures.
     init = np.array([[-5.0], [5.0], [1e4]])
-    model = SoftKMeans(3, temperature=temperature, init=init).fit(X)
+    model = estimator_class(3, temperature=temperature, init=init).fit(X)
     assert (np.diff(model.free_energies_) <= 1e-9).all()
     assert abs(model.cluster_centers_).max() <= 10
 
 
-def test_relocation_keeps_the_distortion_of_a_learned_temperature_right():
+@pytest.mark.parametrize("alpha", [1, 1.2, 1.5, 2])
+def test_relocation_keeps_the_distortion_of_a_learned_temperature_right(
+    alpha, definition
+):
     # From the relocated state the next temperature is s = sum p d / (W d) of the new
     # centers; a slow sum over the same memberships gives it as well.
     points = [[-9.0], [8.5], [1e4]]
-    _, stats, empty = relocated(X, np.ones(10), points, temperature=1.0)
+    _, stats, empty = relocated(X, np.ones(10), points, 1.0, alpha)
     centers, old = m_step(stats), np.array(points)
     gains = stats.mass * ((centers - old) ** 2).sum(axis=1)
     gains[empty] = 0
     d = (X - old.T) ** 2
-    p = np.exp(-(d - d.min(axis=1, keepdims=True)) / 1.0)
-    p /= p.sum(axis=1, keepdims=True)
+    p = definition.responsibilities(d, 1.0)
     far = d.min(axis=1).argmax()
     p[far] = [0, 0, 1]
     expected = (p * (X - centers.T) ** 2).sum()
@@ -85,13 +87,13 @@ def test_relocation_keeps_the_distortion_of_a_learned_temperature_right():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_cluster_that_lost_its_only_sample_is_empty(seed):
+def test_a_cluster_that_lost_its_only_sample_is_empty(estimator_class, seed):
     # In float32 its mass is not exactly 0; it goes where the heaviest cluster is.
     rng = np.random.default_rng(seed)
     X = np.vstack([rng.normal(size=(50, 2)), [[30.123, -17.77]]])
     w = rng.uniform(0.5, 1, 51)
     init = np.array([[0.0, 0], [25, -15], [1000, 1000]])
-    model = SoftKMeans(3, temperature=0, init=init, max_iter=1)
+    model = estimator_class(3, temperature=0, init=init, max_iter=1)
     with pytest.warns(ConvergenceWarning, match=r"distinct clusters \(2\)"):
         centers = model.fit(X.astype(np.float32), sample_weight=w).cluster_centers_
     mean = np.average(X[:50], axis=0, weights=w[:50])

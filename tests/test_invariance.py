@@ -5,15 +5,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from sk_softkmeans import SoftKMeans
-
-TEMPERATURES = pytest.mark.parametrize("temperature", [0, 8.0, "auto", "ml"])
+TEMPERATURES = pytest.mark.temperatures(0, 8.0, "auto", "ml")
 CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])
 
 
-def fitted(X, temperature, **fit_params):
-    model = SoftKMeans(5, temperature=temperature, random_state=0)
-    return model.fit(X, **fit_params)
+@pytest.fixture
+def fitted(estimator_class):
+    """Return what gives a fitted estimator."""
+
+    def fitted(X, temperature, **fit_params):
+        model = estimator_class(5, temperature=temperature, random_state=0)
+        return model.fit(X, **fit_params)
+
+    return fitted
 
 
 def in_units(temperature, a):
@@ -33,7 +37,7 @@ def assert_same_model(result, expected, atol=1e-9, unit=1.0):
 
 @TEMPERATURES
 @pytest.mark.parametrize("a", [1e-150, 1e-50, 0.3, 1e50, 1e150])
-def test_units_float64(blobs, temperature, a):
+def test_units_float64(fitted, blobs, temperature, a):
     expected = fitted(blobs, temperature)
     result = fitted(blobs * a, in_units(temperature, a))
     assert_allclose(result.cluster_centers_ / a, expected.cluster_centers_)
@@ -43,7 +47,7 @@ def test_units_float64(blobs, temperature, a):
 
 @TEMPERATURES
 @pytest.mark.parametrize("a", [1e-15, 1e-5, 0.3, 1e5, 1e15])
-def test_units_float32(blobs, temperature, a):
+def test_units_float32(fitted, blobs, temperature, a):
     X = blobs.astype(np.float32)
     expected = fitted(X, temperature)
     scaled = X * np.float32(a)
@@ -57,7 +61,7 @@ def test_units_float32(blobs, temperature, a):
 @pytest.mark.parametrize(
     ("deviations", "atol"), [(1e2, 1e-9), (1e4, 1e-9), (1e6, 1e-7)]
 )
-def test_offset_float64(blobs, temperature, deviations, atol):
+def test_offset_float64(fitted, blobs, temperature, deviations, atol):
     b = deviations * blobs.std()
     moved = blobs + b
     rounded = moved - b
@@ -67,14 +71,14 @@ def test_offset_float64(blobs, temperature, deviations, atol):
 
 
 @TEMPERATURES
-def test_offset_float32(blobs, temperature):
+def test_offset_float32(fitted, blobs, temperature):
     X = (blobs + 1e3 * blobs.std()).astype(np.float32)
     expected = fitted(X.astype(np.float64), temperature).predict_proba(X)
     assert_allclose(fitted(X, temperature).predict_proba(X), expected, atol=1e-3)
 
 
 @TEMPERATURES
-def test_large_offset_float32(blobs, temperature):
+def test_large_offset_float32(fitted, blobs, temperature):
     X = (blobs + 1e6 * blobs.std()).astype(np.float32)
     result, expected = fitted(X, temperature), fitted(X.astype(float), temperature)
     assert_array_almost_ulp(result.cluster_centers_, expected.cluster_centers_)
@@ -89,7 +93,7 @@ def assert_array_almost_ulp(result, expected):
 
 @TEMPERATURES
 @CONTAINERS
-def test_a_permutation_changes_nothing(blobs, temperature, container, seed):
+def test_a_permutation_changes_nothing(fitted, blobs, temperature, container, seed):
     order = np.random.default_rng(seed).permutation(len(blobs))
     expected = fitted(container(blobs), temperature)
     result = fitted(container(blobs[order]), temperature)
@@ -99,7 +103,7 @@ def test_a_permutation_changes_nothing(blobs, temperature, container, seed):
 
 @TEMPERATURES
 @CONTAINERS
-def test_integer_weights_are_repetition(blobs, temperature, container, seed):
+def test_integer_weights_are_repetition(fitted, blobs, temperature, container, seed):
     weights = np.random.default_rng(seed).integers(0, 4, size=len(blobs))
     weighted = fitted(container(blobs), temperature, sample_weight=weights)
     repeated = fitted(container(np.repeat(blobs, weights, axis=0)), temperature)
@@ -109,7 +113,7 @@ def test_integer_weights_are_repetition(blobs, temperature, container, seed):
 
 @TEMPERATURES
 @pytest.mark.parametrize("factor", [1e-300, 0.3, 1e40])
-def test_scaled_weights_change_nothing_else(blobs, temperature, factor, dtype):
+def test_scaled_weights_change_nothing_else(fitted, blobs, temperature, factor, dtype):
     X, weights = blobs.astype(dtype), np.random.default_rng(0).random(len(blobs))
     expected = fitted(X, temperature, sample_weight=weights)
     result = fitted(X, temperature, sample_weight=weights * factor)
@@ -118,7 +122,7 @@ def test_scaled_weights_change_nothing_else(blobs, temperature, factor, dtype):
 
 @TEMPERATURES
 @CONTAINERS
-def test_unweighted_samples_change_nothing(blobs, temperature, container):
+def test_unweighted_samples_change_nothing(fitted, blobs, temperature, container):
     weights = np.ones(len(blobs))
     weights[::3] = 0
     expected = fitted(container(blobs[weights > 0]), temperature)
@@ -128,13 +132,13 @@ def test_unweighted_samples_change_nothing(blobs, temperature, container):
 
 
 @TEMPERATURES
-def test_dense_and_csr_agree(blobs, temperature):
+def test_dense_and_csr_agree(fitted, blobs, temperature):
     X = np.where(abs(blobs) < 2, 0, blobs)
     assert_same_model(fitted(csr_array(X), temperature), fitted(X, temperature))
 
 
 @TEMPERATURES
-def test_float32_and_float64_agree(blobs, temperature):
+def test_float32_and_float64_agree(fitted, blobs, temperature):
     X = blobs.astype(np.float32)
     result, expected = fitted(X, temperature), fitted(X.astype(float), temperature)
     assert result.cluster_centers_.dtype == np.float32
@@ -144,10 +148,12 @@ def test_float32_and_float64_agree(blobs, temperature):
 
 
 @TEMPERATURES
-def test_permuted_initial_centers_permute_the_result(blobs, temperature):
+def test_permuted_initial_centers_permute_the_result(
+    estimator_class, blobs, temperature
+):
     params = {"temperature": temperature, "tol": 1e-10}
-    expected = SoftKMeans(5, init=blobs[:5], **params).fit(blobs)
+    expected = estimator_class(5, init=blobs[:5], **params).fit(blobs)
     order = [3, 0, 4, 1, 2]
-    result = SoftKMeans(5, init=blobs[order], **params).fit(blobs)
+    result = estimator_class(5, init=blobs[order], **params).fit(blobs)
     centers = expected.cluster_centers_[order]
     assert_allclose(result.cluster_centers_, centers, atol=1e-9)

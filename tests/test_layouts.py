@@ -27,8 +27,8 @@ def test_everything_that_counts_is_listed(spread, dtype):
     listed[clusters, layout.rows] = True
     assert listed.sum() == len(shifted)
     assert listed[gaps < reach].all()
-    # What rounding may add is one unit in the last place.
-    assert (gaps[listed] <= reach + 2 * np.spacing(top.max())).all()
+    # What rounding may add is some units in the last place.
+    assert (gaps[listed] <= reach + 4 * np.spacing(top.max())).all()
     assert_array_equal(shifted, -gaps[clusters, layout.rows])
     assert_array_equal(layout.counts, listed.sum(axis=0))
     assert (layout.n_clusters, layout.n_rows) == (40, 30)

@@ -19,8 +19,8 @@ def gaussians(n_features, deviation, side, seed):
     return np.repeat(corners, 400, axis=0) + noise
 
 
-def search(X, temperatures):
-    model = SoftKMeans(4, n_init=5, random_state=0)
+def search(estimator_class, X, temperatures):
+    model = estimator_class(4, n_init=5, random_state=0)
     folds = KFold(4, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         # The grid goes on above the critical temperature, and slow ones below it.
@@ -33,13 +33,15 @@ def search(X, temperatures):
 def test_temperature_of_gaussians_is_found(n_features, deviation, seed):
     X = gaussians(n_features, deviation, 3, seed)
     true = 2 * deviation**2
-    found = search(X, true * np.geomspace(0.1, 10, 21)).best_params_["temperature"]
+    grid = true * np.geomspace(0.1, 10, 21)
+    found = search(SoftKMeans, X, grid).best_params_["temperature"]
     assert true / 1.5 <= found <= true * 1.5
     learned = SoftKMeans(4, temperature="ml", n_init=5, random_state=0).fit(X)
     assert true * 0.85 <= learned.temperature_ <= true * 1.15
 
 
-def test_score_is_flat_where_clusters_do_not_overlap():
+def test_score_is_flat_where_clusters_do_not_overlap(estimator_class):
     X = gaussians(2, 1.0, 30, seed=0)
-    scores = search(X, [0, 0.2, 0.6, 2, 6]).cv_results_["mean_test_score"]
+    results = search(estimator_class, X, [0, 0.2, 0.6, 2, 6]).cv_results_
+    scores = results["mean_test_score"]
     np.testing.assert_allclose(scores, scores[0], rtol=1e-6)

@@ -51,10 +51,12 @@ def test_critical_temperature_of_degenerate_data():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_critical_unit_is_a_multiple(X, dtype):
+def test_critical_unit_is_a_multiple(estimator_class, alpha, X, dtype):
     X = X.astype(dtype)
-    model = SoftKMeans(3, temperature=0.25, temperature_unit="critical", random_state=0)
-    assert_allclose(model.fit(X).temperature_, critical_temperature(X) / 4)
+    params = {"temperature": 0.25, "temperature_unit": "critical", "random_state": 0}
+    model = estimator_class(3, **params).fit(X)
+    unit = critical_temperature(X, n_clusters=3, alpha=alpha)
+    assert_allclose(model.temperature_, unit / 4)
 
 
 def spread_at(X, multiple, **params):

@@ -5,9 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
-from scipy.special import entr, softmax
 
-from sk_softkmeans._assignments import Softmax
+from sk_softkmeans._assignments import Softmax, make_assignment
 from sk_softkmeans._distances import Centers, Scratch, make_block
 from sk_softkmeans._steps import (
     Assignment,
@@ -38,16 +37,16 @@ def stats_of(step, problem, rows=slice(0, 40), container=np.array):
     return step(block, weights[rows], centers, temperature)
 
 
-def slow_stats(problem, hard):
+def slow_stats(problem, step, definition):
     """Return the statistics by their definition, from all distances."""
     X, w, origin, points = problem
     d = cdist(X - origin, points, "sqeuclidean")
-    p = np.eye(5)[d.argmin(axis=1)] if hard else softmax(-d / T, axis=1)
-    omega = -entr(p).sum(axis=1)
+    temperature = 0.0 if step.hard else T
+    p = definition.responsibilities(d, temperature)
     wp = w[:, np.newaxis] * p
-    entropy_term = 0 if hard else T * (omega + np.log(5))
-    value = w @ ((p * d).sum(axis=1) + entropy_term)
-    return Stats(wp.sum(0), wp.T @ (X - origin), value, w @ omega, (wp * d).sum())
+    value = w @ definition.free_energies(d, temperature)
+    omega = w @ definition.negentropy(p)
+    return Stats(wp.sum(0), wp.T @ (X - origin), value, omega, (wp * d).sum())
 
 
 def assert_equal_stats(result, expected, omega=True):
@@ -58,44 +57,47 @@ def assert_equal_stats(result, expected, omega=True):
     assert_allclose(result.omega, expected.omega, atol=1e-12)
 
 
-STEPS = pytest.mark.parametrize(
-    "make_step",
-    [lambda: HardStep(40), lambda: DenseStep(Softmax(), with_distortion=True)],
-    ids=["hard", "softmax"],
-)
+ALPHAS = pytest.mark.parametrize("alpha", [1, 1.2, 1.5, 2])
 
 
-@STEPS
+@pytest.fixture(params=["hard", "dense"])
+def make_step(request, alpha):
+    """Return what makes a step over 40 rows, of each kind."""
+    if request.param == "hard":
+        return lambda: HardStep(40)
+    return lambda: DenseStep(make_assignment(alpha), with_distortion=True)
+
+
+@ALPHAS
 @pytest.mark.parametrize("container", [np.array, csr_array])
-def test_steps_are_their_definition(problem, make_step, container):
+def test_steps_are_their_definition(problem, make_step, definition, container):
     step = make_step()
     result = stats_of(step, problem, container=container)
-    assert_equal_stats(result, slow_stats(problem, step.hard))
+    assert_equal_stats(result, slow_stats(problem, step, definition))
 
 
-@STEPS
+@ALPHAS
 def test_two_halves_sum_to_the_whole(problem, make_step):
     halves = stats_of(make_step(), problem, slice(0, 17))
     halves += stats_of(make_step(), problem, slice(17, 40))
     assert_equal_stats(halves, stats_of(make_step(), problem))
 
 
-def test_statistics_about_two_origins_merge(problem):
+@ALPHAS
+def test_statistics_about_two_origins_merge(problem, make_step):
     X, weights, origin, points = problem
-
-    def step():
-        return DenseStep(Softmax(), with_distortion=True)
-
     shift = np.array([10.0, -3.0, 0.5])
     elsewhere = X, weights, origin + shift, points - shift
-    merged = stats_of(step(), problem, slice(0, 17))
-    merged += stats_of(step(), elsewhere, slice(17, 40)).about(-shift)
-    assert_equal_stats(merged, stats_of(step(), problem))
+    merged = stats_of(make_step(), problem, slice(0, 17))
+    merged += stats_of(make_step(), elsewhere, slice(17, 40)).about(-shift)
+    assert_equal_stats(merged, stats_of(make_step(), problem))
 
 
-def test_softmax_step_without_distortion_gives_the_same_centers(problem):
-    with_it = stats_of(DenseStep(Softmax(), with_distortion=True), problem)
-    without = stats_of(DenseStep(Softmax(), with_distortion=False), problem)
+@ALPHAS
+def test_steps_without_distortion_give_the_same_centers(problem, alpha):
+    assignment = make_assignment(alpha)
+    with_it = stats_of(DenseStep(assignment, with_distortion=True), problem)
+    without = stats_of(DenseStep(assignment, with_distortion=False), problem)
     assert_array_equal(m_step(without), m_step(with_it))
     assert without.value == with_it.value
     assert without.distortion == without.omega == 0

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sk_softkmeans import SoftKMeans, critical_temperature
+from sk_softkmeans import EntmaxKMeans, critical_temperature
 
 X = np.random.RandomState(0).standard_normal((20, 3))
 CENTERS = np.random.RandomState(1).standard_normal((4, 3))
@@ -51,6 +51,14 @@ PARAMETERS = {
     "transform_to": ["labels", None, 1, NAN, INF],
     "verbose": ["yes", None, -1, 1.5, NAN, INF],
     "random_state": ["seed", -1, 1.5, 2**32, NAN, INF],
+}
+# What an estimator has of its own, and values that only others take.
+OWN_PARAMETERS = {
+    EntmaxKMeans: {
+        "alpha": [0.9, 1.0005, 2.1, 0, -1.5, "x", None, [1.5], 1j, NAN, INF, -INF],
+        "sparse_output": ["yes", 2, None, NAN],
+        "temperature": ["ml"],
+    }
 }
 BAD_X = {
     "1-D": X[:, 0],
@@ -126,10 +134,10 @@ SCALED = {
 def table():
     """Give cases: a name, parameters, what goes to fit, the error and its text."""
     for name, values in PARAMETERS.items():
-        text = f"The '{name}' parameter of SoftKMeans must be"
+        text = f"The '{name}' parameter of ESTIMATOR must be"
         for value in values:
             yield f"{name}={value!r}", {name: value}, {}, (ValueError, text)
-    text = "The 'init' parameter of SoftKMeans must be"
+    text = "The 'init' parameter of ESTIMATOR must be"
     yield "init sparse", {"init": sparse.csr_array(CENTERS)}, {}, (TypeError, text)
     for name, value in BAD_X.items():
         yield f"X {name}", {}, {"X": value}, (ValueError, r"\bX\b")
@@ -163,15 +171,44 @@ def table():
 @pytest.mark.parametrize(
     ("parameters", "given", "error"), [pytest.param(*c, id=i) for i, *c in table()]
 )
-def test_bad_input(parameters, given, error):
-    model = SoftKMeans(**{"n_clusters": 4} | parameters)
-    before = dict(vars(model))
+def test_bad_input(estimator_class, parameters, given, error):
+    model = estimator_class(**{"n_clusters": 4} | parameters)
     expected, text = error
+    text = text.replace("ESTIMATOR", estimator_class.__name__)
+    assert_refused(model, {"X": X} | given, expected, text)
+
+
+def assert_refused(model, given, expected, text):
+    """Assert that fit raises an error and leaves the model as it was."""
+    before = dict(vars(model))
     with pytest.raises(expected, match=text):
-        model.fit(**{"X": X} | given)
+        model.fit(**given)
     with pytest.raises(NotFittedError):
         check_is_fitted(model)
     assert vars(model) == before
+
+
+OWN_CASES = [
+    pytest.param(
+        estimator_class(4, **{name: value}),
+        name,
+        id=f"{estimator_class.__name__}-{name}={value!r}",
+    )
+    for estimator_class, parameters in OWN_PARAMETERS.items()
+    for name, values in parameters.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("model", "name"), OWN_CASES)
+def test_bad_parameters_of_their_own(model, name):
+    assert_refused(model, {"X": X}, ValueError, rf"\b{name}\b")
+
+
+def test_a_temperature_is_refused_with_the_parameter_that_excludes_it():
+    model = EntmaxKMeans(4, alpha=2, temperature="ml")
+    text = r"^temperature must be .* got 'ml' with alpha=2"
+    assert_refused(model, {"X": X}, ValueError, text)
 
 
 def interrupt(X, n_clusters, random_state):
@@ -192,8 +229,8 @@ def interrupt(X, n_clusters, random_state):
     ],
     ids=["weights", "few", "scale", "init", "callable", "interrupt", "parameter"],
 )
-def test_a_failed_second_fit_leaves_the_first(parameters, given):
-    model = SoftKMeans(4, random_state=0).fit(X)
+def test_a_failed_second_fit_leaves_the_first(estimator_class, parameters, given):
+    model = estimator_class(4, random_state=0).fit(X)
     fitted = {name: value for name, value in vars(model).items() if name[-1] == "_"}
     labels = model.predict(X)
     with pytest.raises((ValueError, KeyboardInterrupt)):
@@ -204,30 +241,32 @@ def test_a_failed_second_fit_leaves_the_first(parameters, given):
     np.testing.assert_array_equal(model.predict(X), labels)
 
 
-def test_a_failed_second_fit_leaves_feature_names():
+def test_a_failed_second_fit_leaves_feature_names(estimator_class):
     pd = pytest.importorskip("pandas")
-    model = SoftKMeans(4, random_state=0).fit(pd.DataFrame(X, columns=list("abc")))
+    model = estimator_class(4, random_state=0).fit(pd.DataFrame(X, columns=list("abc")))
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(pd.DataFrame(X, columns=list("xyz")), sample_weight=-WEIGHTS)
     assert list(model.feature_names_in_) == list("abc")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_of_an_unfitted_model(method):
-    with pytest.raises(NotFittedError, match="SoftKMeans instance is not fitted"):
-        getattr(SoftKMeans(), method)(X)
+def test_methods_of_an_unfitted_model(estimator_class, method):
+    text = f"{estimator_class.__name__} instance is not fitted"
+    with pytest.raises(NotFittedError, match=text):
+        getattr(estimator_class(), method)(X)
 
 
 @pytest.mark.parametrize("method", ["sample", "get_feature_names_out"])
-def test_methods_without_data_of_an_unfitted_model(method):
-    with pytest.raises(NotFittedError, match="SoftKMeans instance is not fitted"):
-        getattr(SoftKMeans(), method)()
+def test_methods_without_data_of_an_unfitted_model(estimator_class, method):
+    text = f"{estimator_class.__name__} instance is not fitted"
+    with pytest.raises(NotFittedError, match=text):
+        getattr(estimator_class(), method)()
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (X[:, :2], "X has 2 features, but SoftKMeans is expecting 3 features"),
+        (X[:, :2], "X has 2 features, but ESTIMATOR is expecting 3 features"),
         (put(X, NAN), r"\bX\b"),
         (X[0], r"\bX\b"),
         (1e200 * X, "scale of X"),
@@ -236,22 +275,23 @@ def test_methods_without_data_of_an_unfitted_model(method):
     ids=["features", "NaN", "1-D", "scale", "sparse scale"],
 )
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_on_bad_data(method, value, text):
-    model = SoftKMeans(4, random_state=0).fit(X)
+def test_methods_on_bad_data(estimator_class, method, value, text):
+    model = estimator_class(4, random_state=0).fit(X)
+    text = text.replace("ESTIMATOR", estimator_class.__name__)
     with pytest.raises(ValueError, match=text):
         getattr(model, method)(value)
 
 
 @pytest.mark.parametrize("weights", BAD_WEIGHTS.values(), ids=BAD_WEIGHTS.keys())
-def test_score_with_bad_weights(weights):
-    model = SoftKMeans(4, random_state=0).fit(X)
+def test_score_with_bad_weights(estimator_class, weights):
+    model = estimator_class(4, random_state=0).fit(X)
     with pytest.raises(ValueError, match=r"\bsample_weight\b"):
         model.score(X, sample_weight=weights)
 
 
 @pytest.mark.parametrize("n_samples", [0, -1, 1.5, "2", None, NAN])
-def test_sample_of_a_bad_size(n_samples):
-    model = SoftKMeans(4, random_state=0).fit(X)
+def test_sample_of_a_bad_size(estimator_class, n_samples):
+    model = estimator_class(4, random_state=0).fit(X)
     with pytest.raises(ValueError, match="n_samples must be an int"):
         model.sample(n_samples)
 
@@ -280,8 +320,10 @@ def test_bad_input_of_critical_temperature(data, given, text):
 
 @pytest.mark.parametrize("container", [np.array, sparse.csr_array])
 @pytest.mark.parametrize("method", ["predict", "transform", "score"])
-def test_float32_samples_out_of_reach_of_float64_centers(method, container):
-    model = SoftKMeans(4, random_state=0).fit(1e100 * X)
+def test_float32_samples_out_of_reach_of_float64_centers(
+    estimator_class, method, container
+):
+    model = estimator_class(4, random_state=0).fit(1e100 * X)
     with pytest.raises(ValueError, match="scale of X"):
         getattr(model, method)(container(X.astype(np.float32)))
 
@@ -290,10 +332,10 @@ def test_float32_samples_out_of_reach_of_float64_centers(method, container):
     ("scale", "dtype"),
     [(1e-150, "d"), (1e150, "d"), (1e-15, "f"), (1e15, "f")],
 )
-def test_scales_up_to_the_limit(scale, dtype):
+def test_scales_up_to_the_limit(estimator_class, scale, dtype):
     data = (scale * X).astype(dtype)
-    model = SoftKMeans(4, init=scale * CENTERS).fit(data)
-    unscaled = SoftKMeans(4, init=CENTERS).fit(X.astype(dtype))
+    model = estimator_class(4, init=scale * CENTERS).fit(data)
+    unscaled = estimator_class(4, init=CENTERS).fit(X.astype(dtype))
     centers = model.cluster_centers_ / data.dtype.type(scale)
     np.testing.assert_allclose(centers, unscaled.cluster_centers_, atol=1e-5)
     np.testing.assert_array_equal(model.predict(data), unscaled.labels_)
