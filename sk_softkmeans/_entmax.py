@@ -82,14 +82,16 @@ def entmax(logits, alpha=1.5, axis=-1):
     assignment = make_assignment(alpha)
 
     def _work(rows):
-        top = z[rows].max(axis=1)
+        # argmax is faster than max, and stops at NaN as well.
+        own = z[rows]
+        top = own[np.arange(len(own)), own.argmax(axis=1)]
         if not np.isfinite(top).all():
             worst = top[~np.isfinite(top)][0]
             raise ValueError(
                 f"logits must have a finite maximum along axis {axis}, got {worst}."
             )
         p = out[rows].T
-        total, _ = assignment.respond((z[rows] - top[:, np.newaxis]).T, p)
+        total, _ = assignment.respond((own - top[:, np.newaxis]).T, p)
         p /= total
 
     if len(z):
