@@ -22,7 +22,7 @@ def test_everything_that_counts_is_listed(spread, dtype):
     gaps = top.astype(np.float64) - z
     shifted, layout = lay_out(z.copy(), top, reach, Scratch())
     assert isinstance(layout, Entries)
-    clusters = np.repeat(np.arange(40), np.diff(layout._indptr))
+    clusters = np.repeat(np.arange(40), np.diff(layout._matrix.indptr))
     listed = np.zeros(z.shape, bool)
     listed[clusters, layout.rows] = True
     assert listed.sum() == len(shifted)
@@ -31,7 +31,7 @@ def test_everything_that_counts_is_listed(spread, dtype):
     assert (gaps[listed] <= reach + 4 * np.spacing(top.max())).all()
     assert_array_equal(shifted, -gaps[clusters, layout.rows])
     assert_array_equal(layout.counts, listed.sum(axis=0))
-    assert (layout.n_clusters, layout.n_rows) == (40, 30)
+    assert layout._matrix.shape == (30, 40)
 
 
 def test_a_reach_below_rounding_lists_the_largest(dtype):
