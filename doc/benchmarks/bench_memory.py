@@ -20,7 +20,7 @@ from _common import make_parser, print_table, print_versions, write_csv
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_softkmeans import SoftKMeans
+from sk_softkmeans import EntmaxKMeans, SoftKMeans
 
 N_FEATURES, N_CLUSTERS, N_WARM_UP = 16, 256, 4000
 BOUND = 64
@@ -32,6 +32,13 @@ ESTIMATORS = {
     ),
     "SoftKMeans(0)": lambda init: SoftKMeans(
         N_CLUSTERS, temperature=0, init=init, max_iter=5
+    ),
+    "EntmaxKMeans()": lambda init: EntmaxKMeans(N_CLUSTERS, init=init, max_iter=5),
+    "EntmaxKMeans(1)": lambda init: EntmaxKMeans(
+        N_CLUSTERS, temperature=1.0, init=init, max_iter=5
+    ),
+    "EntmaxKMeans(4)": lambda init: EntmaxKMeans(
+        N_CLUSTERS, temperature=4.0, init=init, max_iter=5
     ),
     "KMeans": lambda init: KMeans(N_CLUSTERS, init=init, n_init=1, max_iter=5),
 }
