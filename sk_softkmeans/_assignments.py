@@ -39,6 +39,8 @@ class Softmax:
     """The Shannon map, ``Omega(p) = sum p log p``: ``p = exp(z) / sum exp(z)``."""
 
     alpha = 1.0
+    # Responsibilities are the posterior of a mixture.
+    has_likelihood = True
     # No logit is too low to count.
     reach = np.inf
     # `out` may be `z`.
@@ -92,6 +94,7 @@ class Entmax:
     which p sums to 1: exactly 0 where z is `reach` or more below the largest.
     """
 
+    has_likelihood = False
     in_place = False
 
     def __init__(self, alpha):
@@ -136,7 +139,10 @@ class Entmax:
         return total.astype(z.dtype, copy=False), np.maximum(value, 0, dtype=z.dtype)
 
     def log(self, z, out, total):
-        """Return the logarithm of the responsibilities: -inf where they are 0."""
+        """Return the logarithm of the responsibilities: -inf where they are 0.
+
+        That includes those that have underflowed, where alpha is near 1.
+        """
         return _log(out / total)
 
     def _scaled(self, z, out):
@@ -157,7 +163,9 @@ class Entmax:
         # By Jensen's inequality the threshold is not below that of equal logits.
         t = layout.sum(y) / counts - radius * counts ** (1.0 - self.alpha)
         t = np.maximum(t, -radius).astype(y.dtype)
+        step = 0
         for _ in range(_MAX_STEPS):
+            t += step
             spread = layout.spread(t)
             np.maximum(y, spread, out=r)
             r -= spread
@@ -166,7 +174,7 @@ class Entmax:
             if (norm <= limit).all():
                 break
             # The norm is convex in t, so that Newton's steps rise to its root.
-            t += (norm - radius) * norm ** (q - 1) / layout.sum(slope)
+            step = (norm - radius) * norm ** (q - 1) / layout.sum(slope)
         np.multiply(slope, r, out=r)
         total = layout.sum(r)
         # sum r^(q + 1), by which an error of t counts only to second order.
@@ -179,14 +187,15 @@ class Entmax:
         q, u = self._q, len(y) ** (1 - self.alpha)
         y = y / (radius * u)
         tolerance = 4 * np.finfo(y.dtype).eps
-        s = y.mean(axis=0)
+        s, step = y.mean(axis=0), 0
         for _ in range(_MAX_STEPS):
+            s += step
             e = y - s
             g = np.expm1(q * np.log1p(e))
             error = g.mean(axis=0)
             if (abs(error) <= tolerance).all():
                 break
-            s += error / (q * ((1 + g) / (1 + e)).mean(axis=0))
+            step = error / (q * ((1 + g) / (1 + e)).mean(axis=0))
         moment = (g + e + g * e).mean(axis=0)
         np.add(g, 1, out=r)
         return r.sum(axis=0), -(moment / q + self.alpha * s) * u * q / self.alpha

@@ -55,8 +55,8 @@ class BaseSoftKMeans(
 ):
     """What all estimators share. Think twice before adding anything to this class.
 
-    A subclass is a docstring and, for parameters of its own, constraints, ``__init__``
-    and the hook `_assignment`.
+    A subclass is a docstring, ``__init__`` and, for parameters of its own, constraints
+    and the hook `_make_assignment`.
     """
 
     _parameter_constraints: dict = {
@@ -103,7 +103,7 @@ class BaseSoftKMeans(
         self.verbose = verbose
         self.random_state = random_state
 
-    def _assignment(self):
+    def _make_assignment(self):
         """Return the map from logits to responsibilities at positive temperatures."""
         return Softmax()
 
@@ -111,7 +111,7 @@ class BaseSoftKMeans(
         """Return the schedule that the parameter `temperature` asks for."""
         n_features = chunks.X.shape[1]
         if isinstance(self.temperature, str):
-            if self.temperature == "ml" and np.isfinite(assignment.reach):
+            if self.temperature == "ml" and not assignment.has_likelihood:
                 raise ValueError(
                     f"temperature must be 'auto' or a float when alpha > 1 (memberships"
                     f" that can be 0 have no likelihood), got 'ml' with "
@@ -173,7 +173,7 @@ class BaseSoftKMeans(
         init = check_init(self.init, X, self.n_clusters)
         n_init = resolve_n_init(self.n_init, init, type(self).__name__)
         random_state = check_random_state(self.random_state)
-        assignment = self._assignment()
+        assignment = self._make_assignment()
         features = {name: getattr(checked, name, None) for name in _FEATURES}
 
         with chunked(X, weights, self.n_clusters) as chunks:
@@ -190,7 +190,7 @@ class BaseSoftKMeans(
                 centers = (moments.origin + centers).astype(X.dtype)
                 model = describe_fit(chunks, moments, centers, temperature, assignment)
                 weighted = {name: model[name] * unit for name in _WEIGHTED}
-                return features | model | weighted
+                return features | model | weighted | {"_assignment": assignment}
 
             monitor = Monitor(
                 self,
@@ -361,7 +361,7 @@ class BaseSoftKMeans(
         -------
         log_responsibilities : ndarray of shape (n_samples, n_clusters)
             They stay finite where a softmax responsibility underflows to 0; -inf
-            where a responsibility is truly 0, as at temperature 0.
+            wherever another responsibility is 0, as at temperature 0.
         """
         X = self._check_new(X)
         return self._fill(X, Assignment.log_responsibilities)
@@ -519,7 +519,7 @@ class BaseSoftKMeans(
     def _read(self, X, consume, sample_weight=None):
         """Reduce ``consume(rows, weights, read)`` at `temperature_`."""
         return self._read_at(
-            self.temperature_, self._assignment(), X, consume, sample_weight
+            self.temperature_, self._assignment, X, consume, sample_weight
         )
 
     def _read_mixture(self, X, consume, sample_weight=None):

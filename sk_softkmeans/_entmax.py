@@ -71,6 +71,11 @@ def entmax(logits, alpha=1.5, axis=-1):
     array([1., 0., 0.])
     """
     logits = check_logits(logits)
+    if not -logits.ndim <= axis < logits.ndim:
+        raise ValueError(
+            f"axis must be an axis of logits, which have the shape {logits.shape}, got "
+            f"{axis}."
+        )
     moved = np.moveaxis(logits, axis, -1)
     if not moved.shape[-1]:
         raise ValueError(
@@ -90,9 +95,10 @@ def entmax(logits, alpha=1.5, axis=-1):
             raise ValueError(
                 f"logits must have a finite maximum along axis {axis}, got {worst}."
             )
-        p = out[rows].T
-        total, _ = assignment.respond((own - top[:, np.newaxis]).T, p)
-        p /= total
+        p = out[rows]
+        assignment.respond((own - top[:, np.newaxis]).T, p.T)
+        # NumPy adds along rows pairwise: many float32 numbers sum to 1 exactly enough.
+        p /= p.sum(axis=1, keepdims=True)
 
     if len(z):
         for_each_chunk(z, _work)

@@ -16,10 +16,11 @@ class EntmaxKMeans(BaseSoftKMeans):
         + T \frac{\sum_k p_{ik}^\alpha - K^{1 - \alpha}}{\alpha (\alpha - 1)} \Big]
 
     by alternating ``p = entmax(-d^2 / T)`` and weighted means: k-means with Tsallis
-    entropy of order alpha. Only centers whose squared distance exceeds the smallest one
-    by less than T / (alpha - 1) share a sample. A sample whose two nearest squared
-    distances differ by more belongs to one cluster alone, and where that holds for all
-    samples, at a temperature above 0, this is exactly `KMeans` (Lloyd's algorithm).
+    entropy of order alpha (at alpha = 1, its limit, Shannon's). Only centers whose
+    squared distance exceeds the smallest one by less than T / (alpha - 1) share a
+    sample. A sample whose two nearest squared distances differ by more belongs to one
+    cluster alone, and where that holds for all samples, at a temperature above 0, this
+    is exactly `KMeans` (Lloyd's algorithm).
 
     Parameters
     ----------
@@ -27,11 +28,13 @@ class EntmaxKMeans(BaseSoftKMeans):
         The number of clusters K.
     alpha : float, default=1.5
         The order of the entropy: 1 for softmax (`SoftKMeans`), or in [1.001, 2], 2 for
-        sparsemax. The larger, the fewer clusters share a sample.
+        sparsemax. The larger, the fewer clusters share a sample. Near 1, memberships
+        between 0 and the smallest number of the dtype are 0 as well.
     sparse_output : bool, default=False
         Whether `predict_proba`, and `transform` to responsibilities, give CSR matrices
         (CSR arrays where scikit-learn's configuration asks for those), made without a
-        dense array of that size.
+        dense array of that size. Data frames cannot hold them (`set_output`), and
+        `predict_log_proba` is always dense.
     temperature : "auto" or float, default="auto"
         The temperature T >= 0, in squared units of X: memberships are shared where the
         squared distances to two centers differ by less than T / (alpha - 1). 0 is hard
@@ -109,7 +112,8 @@ class EntmaxKMeans(BaseSoftKMeans):
     Sums are taken in chunks of rows, whose parts are added in float64 and in a fixed
     order: memory beyond X does not grow with n_samples x n_clusters, and the result has
     the same bytes for any number of threads. The threads are those that BLAS is
-    allowed. Where few centers share a sample the others cost their distance only.
+    allowed. Where few of many centers share a sample, the others cost `fit` no more
+    than their distances.
 
     References
     ----------
@@ -177,7 +181,7 @@ class EntmaxKMeans(BaseSoftKMeans):
         self.alpha = alpha
         self.sparse_output = sparse_output
 
-    def _assignment(self):
+    def _make_assignment(self):
         """Return the map of order alpha."""
         return make_assignment(self.alpha)
 

@@ -6,12 +6,13 @@ of the next one given the distortion after an M-step; and `learned`, whether it 
 the distortion.
 """
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from sk_softkmeans._assignments import ALPHA
 from sk_softkmeans._chunks import chunked
 from sk_softkmeans._moments import data_moments
 from sk_softkmeans._validation import (
@@ -75,7 +76,7 @@ class Learned:
     {
         "X": ["array-like", "sparse matrix"],
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
-        "alpha": [Interval(Real, 1, 2, closed="both")],
+        "alpha": ALPHA,
         "sample_weight": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
@@ -99,8 +100,8 @@ def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
         The number of clusters K. Required when `alpha` is above 1, without influence
         when it is 1.
     alpha : float, default=1.0
-        The order of the entropy, in [1, 2]: 1 for softmax, 1.5 for 1.5-entmax, 2 for
-        sparsemax.
+        The order of the entropy, 1 or in [1.001, 2]: 1 for softmax, 1.5 for
+        1.5-entmax, 2 for sparsemax.
     sample_weight : array-like of shape (n_samples,), default=None
         The weights of the samples; all 1 if None.
 

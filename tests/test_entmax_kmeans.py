@@ -111,6 +111,14 @@ def test_alpha_1_is_soft_kmeans(blobs, temperature):
     assert_array_equal(model.predict_proba(blobs), expected.predict_proba(blobs))
 
 
+def test_a_fitted_model_keeps_its_map(blobs):
+    model = EntmaxKMeans(5, random_state=0).fit(blobs)
+    expected = model.predict_proba(blobs)
+    for alpha in (1, 2, 5, "x"):
+        model.set_params(alpha=alpha)
+        assert_array_equal(model.predict_proba(blobs), expected)
+
+
 @ALPHAS
 def test_temperature_auto(blobs, alpha):
     model = EntmaxKMeans(5, alpha=alpha, tol=1e-8, random_state=0).fit(blobs)
