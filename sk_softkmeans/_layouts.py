@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 # Logits are listed if no more than 1/16 (float32) or 1/8 (float64) of them count.
-# Lists of more cost more than all do: measured with alpha 1.5 and 2, 64 to 1000 clusters.
+# Longer lists cost more than all: measured with alpha 1.5 and 2, 64 to 1000 clusters.
 _SHARE_PER_BYTE = 1 / 64
 
 
