@@ -17,7 +17,7 @@ from numpy.lib.introspect import opt_func_info
 from sk_softkmeans._layouts import Grid
 from sk_softkmeans._validation import Interval, Options
 
-# Newton's method needs up to 11 (alpha = 1.9, n_clusters = 6400).
+# No chunk tried needed more than 15 (see the tests).
 _MAX_STEPS = 20
 
 

@@ -109,6 +109,17 @@ def test_a_list_of_what_counts_gives_the_same(alpha, dtype):
     assert_allclose(value, expected_value, atol=20 * eps / (alpha - 1))
 
 
+@pytest.mark.parametrize("alpha", [1.001, 1.2, 1.5, 1.9, 1.999, 2])
+@pytest.mark.parametrize("scale", [0.003, 0.03, 0.3, 3.0, 30.0])
+@pytest.mark.parametrize("power", [1, 3])
+def test_newton_ends_before_its_limit(alpha, scale, power, monkeypatch):
+    z = shifted(scale * np.random.default_rng(0).standard_normal((6400, 50)) ** power)
+    expected = respond(make_assignment(alpha), z)
+    monkeypatch.setattr(_assignments, "_MAX_STEPS", 15)
+    for result, same in zip(respond(make_assignment(alpha), z), expected, strict=True):
+        assert_array_equal(result, same)
+
+
 @ALPHAS
 def test_logarithms(alpha, dtype):
     z = shifted(np.random.default_rng(0).exponential(5, size=(6, 9))).astype(dtype)

@@ -24,6 +24,15 @@ def make_parser(docstring):
     return parser
 
 
+def select(rows, parser, args):
+    """Return the rows whose text contains one of those of --only; all without it."""
+    wanted = [text.lower() for text in args.only or [""]]
+    chosen = [row for row in rows if any(text in str(row).lower() for text in wanted)]
+    if not chosen:
+        parser.error("--only leaves no row")
+    return chosen
+
+
 def load_data(name):
     """Return X of a data set in the folder, or None where the file is missing."""
     path = DATA / ("usps.npz" if name == "usps" else f"{name}.data.gz")

@@ -32,6 +32,7 @@ from _common import (
     median_ratio,
     print_table,
     print_versions,
+    select,
     write_csv,
 )
 from bench_iteration import (
@@ -226,14 +227,7 @@ def main():
     add("--only", nargs="+", metavar="TEXT", help="rows whose name contains a TEXT")
     add("--samples", type=int, help="as many rows at every size, for a rehearsal")
     args = parser.parse_args()
-    wanted = [text.lower() for text in args.only or [""]]
-    rows = [
-        row
-        for row in MAP_ROWS + FIT_ROWS
-        if any(text in str(row).lower() for text in wanted)
-    ]
-    if not rows:
-        parser.error("--only leaves no row")
+    rows = select(MAP_ROWS + FIT_ROWS, parser, args)
     # Without tolerance no fit converges.
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(args.threads):

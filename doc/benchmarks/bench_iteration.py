@@ -31,6 +31,7 @@ from _common import (
     median_ratio,
     print_table,
     print_versions,
+    select,
     write_csv,
 )
 from scipy.spatial.distance import cdist
@@ -332,10 +333,7 @@ def main():
     add("--samples", type=int, help="as many samples at every size, for a rehearsal")
     add("--fcm-python", metavar="PYTHON", help="interpreter that has fuzzy-c-means")
     args = parser.parse_args()
-    wanted = [text.lower() for text in args.only or [""]]
-    rows = [row for row in ROWS if any(text in str(row).lower() for text in wanted)]
-    if not rows:
-        parser.error("--only leaves no row")
+    rows = select(ROWS, parser, args)
     # Without tolerance no fit converges.
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(args.threads):
