@@ -1,10 +1,17 @@
 """Soft k-means for scikit-learn: clusters with memberships at a temperature."""
 
+from sk_softkmeans._annealed import AnnealedRBFKMeans
 from sk_softkmeans._entmax import entmax
 from sk_softkmeans._entmax_kmeans import EntmaxKMeans
 from sk_softkmeans._schedules import critical_temperature
 from sk_softkmeans._soft_kmeans import SoftKMeans
 
-__all__ = ["EntmaxKMeans", "SoftKMeans", "critical_temperature", "entmax"]
+__all__ = [
+    "AnnealedRBFKMeans",
+    "EntmaxKMeans",
+    "SoftKMeans",
+    "critical_temperature",
+    "entmax",
+]
 
 __version__ = "0.1.0"

@@ -24,7 +24,7 @@ from sk_softkmeans._monitor import Monitor, callback_data
 from sk_softkmeans._reading import describe as describe_fit
 from sk_softkmeans._reading import fill_distances, read, variance_floor
 from sk_softkmeans._schedules import Constant, Learned, critical
-from sk_softkmeans._steps import Assignment
+from sk_softkmeans._steps import Assignment, Steps
 from sk_softkmeans._validation import (
     FIT_STACKLEVEL,
     CallbackSupportMixin,
@@ -120,16 +120,50 @@ class BaseSoftKMeans(
             factor = 2.0 if self.temperature == "ml" else 3 ** (assignment.alpha - 1)
             floor = variance_floor(moments, chunks.X.dtype)
             return Learned(factor, moments.weight * n_features, floor)
-        temperature = float(self.temperature)
-        if self.temperature_unit == "critical" and temperature > 0:
-            unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
-            temperature *= unit
-            if not np.isfinite(temperature):
-                raise ValueError(
-                    f"temperature times the critical temperature {unit:.3g} must be "
-                    f"finite, got temperature={self.temperature}."
-                )
-        return Constant(temperature)
+        unit = self._unit(chunks, moments, assignment)
+        return Constant(self._absolute("temperature", unit))
+
+    def _unit(self, chunks, moments, assignment):
+        """Return the unit of temperatures that are given as numbers."""
+        if self.temperature_unit == "absolute":
+            return 1.0
+        return critical(chunks, moments, self.n_clusters, assignment.alpha)
+
+    def _absolute(self, name, unit):
+        """Return a parameter that is a temperature, in squared units of X."""
+        value = float(getattr(self, name))
+        # Constant data have the unit 0.
+        temperature = value * unit if value > 0 else 0.0
+        if not np.isfinite(temperature):
+            raise ValueError(
+                f"{name} times the critical temperature {unit:.3g} must be finite, got "
+                f"{name}={value}."
+            )
+        return temperature
+
+    def _search(self, chunks, moments, schedule, assignment):
+        """Return what finds centers: ``search(centers, monitor)`` is a FitResult."""
+        steps = Steps(chunks.X.shape[0], assignment, schedule.learned)
+
+        def search(centers, monitor):
+            limits = {"max_iter": self.max_iter, "tol": self.tol, "monitor": monitor}
+            return run(chunks, moments, centers, schedule, steps, **limits)
+
+        return search
+
+    def _model(self, describe, schedule, centers, temperature, unit):
+        """Return the fitted attributes of centers that a run has at a temperature."""
+        return describe(centers, temperature)
+
+    def _conclude(self, model, result, schedule, unit):
+        """Return all fitted attributes of a run, and what the best run has least of."""
+        free_energy = model["free_energy_"] / unit
+        return model, schedule.objective(free_energy, result.temperature)
+
+    @property
+    def _max_iterations(self):
+        """Return the largest number of iterations of a run, None if that is unknown."""
+        return self.max_iter
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -184,6 +218,7 @@ class BaseSoftKMeans(
                     f"finite, got weights up to {weights.max() * unit:.3g}."
                 )
             schedule = self._schedule(chunks, moments, assignment)
+            search = self._search(chunks, moments, schedule, assignment)
             draw = make_seeding(init, chunks, moments, self.n_clusters)
 
             def describe(centers, temperature):
@@ -192,35 +227,27 @@ class BaseSoftKMeans(
                 weighted = {name: model[name] * unit for name in _WEIGHTED}
                 return features | model | weighted | {"_assignment": assignment}
 
+            def model_of(centers, temperature):
+                return self._model(describe, schedule, centers, temperature, unit)
+
             monitor = Monitor(
                 self,
                 callback_data(X, y, sample_weight),
                 n_init,
-                self.max_iter,
-                describe,
+                self._max_iterations,
+                model_of,
                 lambda centers: hard_inertia(chunks, moments.origin, centers) * unit,
             )
             best = None
             for _ in range(n_init):
                 centers = draw(random_state) - moments.origin
                 monitor.begin_restart()
-                result = run(
-                    chunks,
-                    moments,
-                    centers,
-                    schedule,
-                    assignment,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    monitor=monitor,
-                )
-                model = describe(result.centers, result.temperature)
-                objective = schedule.objective(
-                    model["free_energy_"] / unit, result.temperature
-                )
+                result = search(centers, monitor)
+                model = model_of(result.centers, result.temperature)
+                model, objective = self._conclude(model, result, schedule, unit)
                 if best is None or objective < best[0]:
                     best = objective, model, result
-                monitor.end_restart()
+                monitor.end_restart(result.reason)
                 if monitor.stopped:
                     break
             _, model, result = best
@@ -233,7 +260,7 @@ class BaseSoftKMeans(
         self.free_energies_ = result.free_energies * unit
         self.temperatures_ = result.temperatures
         self.n_iter_ = len(result.free_energies)
-        self.converged_ = result.converged
+        self.converged_ = result.reason is not None
         return self
 
     def _warn(self, chunks, moments, model, result, assignment, stopped):
@@ -256,7 +283,7 @@ class BaseSoftKMeans(
             if temperature:
                 message += " Or centers have merged: lower temperature or n_clusters."
             messages.append(message)
-        if temperature and not (result.converged or stopped):
+        if temperature and not (result.reason or stopped):
             messages.append(
                 f"The centers still moved after max_iter={self.max_iter} iterations. "
                 f"Increase max_iter or tol, or lower temperature."

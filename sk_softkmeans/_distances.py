@@ -15,7 +15,7 @@ class Scratch:
     """Buffers of one thread, kept from chunk to chunk."""
 
     def __init__(self):
-        self._buffers, self._indicator = {}, None
+        self._buffers, self._indicator, self._contents = {}, None, {}
 
     def __call__(self, name, shape, dtype):
         """Return an uninitialised array that is valid until the next call of `name`."""
@@ -24,6 +24,11 @@ class Scratch:
         if buffer is None or buffer.size < size:
             buffer = self._buffers[name, dtype] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+    def is_new(self, name, key, origin):
+        """Return whether a buffer holds something else, and remember what it will."""
+        last, self._contents[name] = self._contents.get(name), (key, origin)
+        return last is None or last[0] != key or last[1] is not origin
 
     def indicator(self, labels, weights, n_clusters, dtype):
         """Return the (n_clusters, n_rows) matrix with weights[i] at (labels[i], i)."""
@@ -71,11 +76,13 @@ class DenseBlock:
         self._tile = None
 
     def load(self, rows):
-        """Center the rows of this slice into the block's buffer."""
+        """Center the rows of this slice into the block's buffer, if they are not."""
         n_rows, n_features = rows.stop - rows.start, self.X.shape[1]
         self.rows = rows
         self.lifted = self.scratch("lifted", (n_rows, n_features + 1), self.dtype)
         self.x = self.lifted[:, :-1]
+        if not self.scratch.is_new("lifted", (rows.start, self.dtype), self.origin):
+            return
         if self._tile is None or len(self._tile) < n_rows:
             self._tile = np.tile(self.origin, (n_rows, 1))
         # Of two arrays of one shape NumPy subtracts faster than of rows and one row.
@@ -111,10 +118,16 @@ class DenseBlock:
     def sums(self, responsibilities, weights):
         """Return the masses and sums of weighted responsibilities, a row per cluster.
 
-        It spends the block: its rows are weighted in place.
+        It may spend these.
         """
-        self.lifted *= weights[:, np.newaxis]
-        return _split(responsibilities @ self.lifted)
+        weights = weights.astype(self.dtype, copy=False)
+        # To the smaller of the two.
+        if len(responsibilities) < self.lifted.shape[1]:
+            responsibilities *= weights
+            return _split(responsibilities @ self.lifted)
+        weighted = self.scratch("weighted", self.lifted.shape, self.dtype)
+        np.multiply(self.lifted, weights[:, np.newaxis], out=weighted)
+        return _split(responsibilities @ weighted)
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""
@@ -131,6 +144,12 @@ class DenseBlock:
         x = self.scratch("differences", self.x.shape, self.dtype)
         np.subtract(self.x, centers.points[labels], out=x)
         return np.einsum("ij,ij->i", x, x)
+
+    def along(self, vectors, labels):
+        """Return the product of each row with the vector of its label."""
+        v = self.scratch("differences", self.x.shape, self.dtype)
+        np.take(vectors.astype(self.dtype), labels, axis=0, out=v, mode="clip")
+        return np.einsum("ij,ij->i", self.x, v)
 
     def pairs(self, centers, rows, clusters):
         """Return |x - c|^2 of some pairs, by direct differences."""
@@ -207,12 +226,22 @@ class CSRBlock:
     def nearest(self, centers, labels):
         """Return |x - c|^2 to the center of each label, over the entries of x."""
         points = centers.absolute.astype(np.float64, copy=False)
-        row = np.repeat(np.arange(len(labels)), np.diff(self.x.indptr))
+        row = self._row_of_entries()
         c = points[labels[row], self.x.indices]
         # |x - c|^2 = |c|^2 + the sum over the entries of x of (x - c)^2 - c^2
         change = np.bincount(row, (self.x.data - c) ** 2 - c**2, len(labels))
         norms = np.einsum("kd,kd->k", points, points)[labels]
         return np.maximum(norms + change, 0).astype(self.dtype)
+
+    def along(self, vectors, labels):
+        """Return the product of each row with the vector of its label."""
+        row = self._row_of_entries()
+        products = self.x.data * vectors[labels[row], self.x.indices]
+        offsets = vectors @ self.origin.astype(np.float64)
+        return np.bincount(row, products, len(labels)) - offsets[labels]
+
+    def _row_of_entries(self):
+        return np.repeat(np.arange(self.x.shape[0]), np.diff(self.x.indptr))
 
     def pairs(self, centers, rows, clusters):
         """Return |x - c|^2 of some pairs, by direct differences."""

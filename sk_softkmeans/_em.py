@@ -6,13 +6,7 @@ import numpy as np
 
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
-from sk_softkmeans._steps import (
-    Assignment,
-    DenseStep,
-    HardStep,
-    m_step,
-    precision,
-)
+from sk_softkmeans._steps import Assignment, m_step, precision
 
 # The largest ratio of two successive shifts that the stopping test believes.
 _MAX_RATE = 0.999
@@ -22,41 +16,63 @@ class FitResult(NamedTuple):
     """One run; entry i of the histories belongs to the centers entering iteration i.
 
     `centers` are about the origin; `temperature` is theirs, for the final E-step.
+    `reason` says why it has converged, None if it has not, and `path` tells of the
+    temperatures of an annealed run.
     """
 
     centers: np.ndarray
     temperature: float
     free_energies: np.ndarray
     temperatures: np.ndarray
-    converged: bool
+    reason: str | None
+    path: np.recarray | None = None
 
 
-def run(chunks, moments, centers, schedule, assignment, *, max_iter, tol, monitor):
+class Means:
+    """Expectation-maximisation: the next centers are the weighted means."""
+
+    def advance(self, centers, stats):
+        """Return the centers after those of an E-step."""
+        return m_step(stats)
+
+    def settle(self, centers):
+        """Return the centers that a run ends with."""
+        return centers
+
+
+def enter(chunks, moments, centers, temperature):
+    """Return the temperature to compute with, and the centers ready for a pass."""
+    peak = max(moments.peak, (centers**2).sum(axis=1).max())
+    effective, dtype = precision(temperature, peak, chunks.X.dtype)
+    return effective, Centers(centers, moments.origin, dtype)
+
+
+def run(
+    chunks, moments, centers, schedule, steps, *, max_iter, tol, monitor, update=None
+):
     """Lower the free energy from initial centers, about the origin of `moments`.
 
-    `schedule` gives the temperatures (see `_schedules`), `assignment` the memberships
-    at positive ones. `tol` is relative to the mean variance of the features.
+    `schedule` gives the temperatures (see `_schedules`), `steps` the memberships and
+    `update` the centers after them: `Means` if None. `tol` is relative to the mean
+    variance of the features.
     """
-    origin = moments.origin
-    peak = max(moments.peak, (centers**2).sum(axis=1).max())
-    hard = HardStep(chunks.X.shape[0])
-    dense = DenseStep(assignment, with_distortion=schedule.learned)
+    origin, update = moments.origin, update or Means()
+    steps.hard.begin()
     stopping = _StoppingTest(tol, moments.variance)
     temperature = schedule.first(lambda: hard_inertia(chunks, origin, centers))
     free_energies, temperatures = [], []
     reason = None
 
-    for iteration in range(max_iter):
+    for _ in range(max_iter):
         monitor.begin_iteration()
-        effective, dtype = precision(temperature, peak, chunks.X.dtype)
-        step = dense if effective else hard
-        entering = Centers(centers, origin, dtype)
+        effective, entering = enter(chunks, moments, centers, temperature)
+        step = steps.soft if effective else steps.hard
         stats = step.reduce(chunks, entering, effective)
         free_energies.append(stats.value)
         temperatures.append(temperature)
-        moved = relocate(chunks, stats, entering, effective, assignment)
+        moved = relocate(chunks, stats, entering, effective, steps.assignment)
 
-        centers, old_centers = m_step(stats), centers
+        centers, old_centers = update.advance(centers, stats), centers
         shifts = ((centers - old_centers) ** 2).sum(axis=1)
         # From sum w p d about the old centers to the new: less by mass times squared
         # shift. A relocated center has its one sample at distance 0.
@@ -66,18 +82,16 @@ def run(chunks, moments, centers, schedule, assignment, *, max_iter, tol, monito
         drift = abs(following - temperature) / temperature if effective else 0.0
         temperature = following
 
-        monitor.end_iteration(iteration, old_centers, stats.value, centers, temperature)
+        monitor.end_iteration(old_centers, stats.value, centers, temperature)
         reason = stopping.reason(step, np.sqrt(shifts.sum()), drift)
         if reason or monitor.stopped:
             break
-    if reason:
-        monitor.converged(iteration, reason)
     return FitResult(
-        centers,
+        update.settle(centers),
         temperature,
         np.array(free_energies),
         np.array(temperatures),
-        reason is not None,
+        reason,
     )
 
 

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sk_softkmeans._assignments import ALPHA, make_assignment
+from sk_softkmeans._assignments import ALPHA, clear_lowest, make_assignment
 from sk_softkmeans._chunks import for_each_chunk
 from sk_softkmeans._validation import check_logits, validate_params
 
@@ -96,7 +96,9 @@ def entmax(logits, alpha=1.5, axis=-1):
                 f"logits must have a finite maximum along axis {axis}, got {worst}."
             )
         p = out[rows]
-        assignment.respond((own - top[:, np.newaxis]).T, p.T)
+        own = own - top[:, np.newaxis]
+        assignment.respond(own.T, p.T)
+        clear_lowest(own, p)
         # NumPy adds along rows pairwise: many float32 numbers sum to 1 exactly enough.
         p /= p.sum(axis=1, keepdims=True)
 

@@ -25,12 +25,14 @@ class Monitor:
         self._verbose = estimator.verbose
         self._fit = None
         self.stopped = False
+        self._n_iter = 0
         if getattr(estimator, "_skl_callbacks", None):
             self._fit = estimator._init_callback_context(max_subtasks=n_init)
             self._begin(self._fit)
 
     def begin_restart(self):
         """Start a run from new centers."""
+        self._n_iter = 0
         if self._verbose:
             print("Initialization complete")
         if self._fit:
@@ -43,24 +45,22 @@ class Monitor:
         if self._fit:
             self._iteration = self._begin(self._restart.subcontext("iteration"))
 
-    def end_iteration(self, index, entering, free_energy, centers, temperature):
+    def end_iteration(self, entering, free_energy, centers, temperature):
         """End an iteration; set `stopped` if a callback asks to stop."""
         if self._verbose:
-            inertia = self._inertia(entering)
+            inertia, index = self._inertia(entering), self._n_iter
             print(f"Iteration {index}, inertia {inertia}, free energy {free_energy}.")
+        self._n_iter += 1
         if self._fit:
             self.stopped |= self._end(
                 self._iteration,
                 reconstruction_attributes=lambda: self._describe(centers, temperature),
             )
 
-    def converged(self, index, reason):
-        """Say why the run ends."""
-        if self._verbose:
-            print(f"Converged at iteration {index}: {reason}.")
-
-    def end_restart(self):
-        """End a run; set `stopped` if a callback asks to stop."""
+    def end_restart(self, reason):
+        """End a run, for a reason or None; set `stopped` if a callback asks to stop."""
+        if self._verbose and reason:
+            print(f"Converged at iteration {self._n_iter - 1}: {reason}.")
         if self._fit:
             self.stopped |= self._end(self._restart)
 
@@ -77,6 +77,18 @@ class Monitor:
         return context.call_on_fit_task_end(
             estimator=self._estimator, **self._data, **attributes
         )
+
+
+class Unwatched:
+    """Told of iterations that are trials, whose results may be thrown away."""
+
+    stopped = False
+
+    def begin_iteration(self):
+        """Do nothing."""
+
+    def end_iteration(self, entering, free_energy, centers, temperature):
+        """Do nothing."""
 
 
 def callback_data(X, y, sample_weight):

@@ -6,7 +6,8 @@ of the next one given the distortion after an M-step; and `learned`, whether it 
 the distortion.
 """
 
-from numbers import Integral
+from itertools import count
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import eigh
@@ -24,6 +25,8 @@ from sk_softkmeans._validation import (
 
 # Above this many features the covariance is applied instead of formed.
 _MAX_COVARIANCE = 1024
+# Where nothing else ends it, cooling ends at this share of the spread of the samples.
+_LEAST = 1e-6
 
 
 class Constant:
@@ -70,6 +73,71 @@ class Learned:
     def objective(self, free_energy, temperature):
         """Return G."""
         return free_energy / temperature + self.size / self.factor * np.log(temperature)
+
+
+class Geometric:
+    """Temperatures that fall by a rate, to `last` or, if that is 0, until hard.
+
+    Iterating gives those above `last`. Where ties keep memberships soft, they end at a
+    small share of `spread`, the mean squared distance of the samples to their mean.
+    """
+
+    def __init__(self, first, rate, last, spread):
+        self.first, self.rate, self.last = first, rate, last
+        self.until_hard = last == 0
+        self._least = max(last, _LEAST * min(first, spread))
+
+    def __iter__(self):
+        """Give the temperatures."""
+        temperature = self.first
+        while temperature > self._least:
+            yield temperature
+            temperature *= self.rate
+
+
+class Given:
+    """The temperatures of a sequence or callable, as long as they are above `last`.
+
+    Parameters
+    ----------
+    temperatures : sequence or callable
+        What a callable gives for 0, 1, 2, ... is what a sequence has there.
+    unit : float
+        What they are multiples of.
+    last : float
+        The last temperature.
+    """
+
+    def __init__(self, temperatures, unit, last):
+        self._temperatures, self._unit, self.last = temperatures, unit, last
+        self.until_hard = last == 0 and callable(temperatures)
+
+    def __iter__(self):
+        """Give the temperatures; a ValueError if they do not fall."""
+        if callable(self._temperatures):
+            values = map(self._temperatures, count())
+        else:
+            values = self._temperatures
+        before = np.inf
+        for value in values:
+            temperature = self._checked(value) * self._unit
+            if temperature <= self.last:
+                break
+            if temperature >= before:
+                raise ValueError(
+                    f"cooling_rate must give temperatures that fall, got {value} after "
+                    f"{before / self._unit:.6g}."
+                )
+            before = temperature
+            yield temperature
+
+    def _checked(self, value):
+        if not isinstance(value, Real) or not 0 <= value < np.inf:
+            raise ValueError(
+                f"cooling_rate must give finite temperatures that are not negative, got"
+                f" {value!r}."
+            )
+        return float(value)
 
 
 @validate_params(

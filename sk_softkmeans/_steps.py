@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sk_softkmeans._assignments import Hard
+from sk_softkmeans._assignments import Hard, clear_lowest
 from sk_softkmeans._layouts import Grid, lay_out
 
 
@@ -56,13 +56,14 @@ class Stats:
 class _Step:
     """What steps share: the pass over all chunks, and what it need not compute twice.
 
-    A step belongs to one run: one set of chunks and one origin.
+    A step belongs to one set of chunks and one origin; `squares` is for the sums of
+    squares of its blocks.
     """
 
     changed = True
 
-    def __init__(self):
-        self._squares = {}
+    def __init__(self, squares=None):
+        self._squares = {} if squares is None else squares
 
     def reduce(self, chunks, centers, temperature):
         """Return the statistics of all chunks."""
@@ -72,7 +73,7 @@ class _Step:
 
         return chunks.reduce(work, centers.origin, centers.dtype)
 
-    def _nearest(self, block, weights, top):
+    def inertia(self, block, weights, top):
         """Return sum w d_min, given the largest logits: |x|^2 less these."""
         key = block.rows.start, block.dtype
         if key not in self._squares:
@@ -88,9 +89,14 @@ class HardStep(_Step):
 
     hard = True
 
-    def __init__(self, n_samples):
-        super().__init__()
-        self.labels = np.full(n_samples, -1, dtype=np.int32)
+    def __init__(self, n_samples, squares=None):
+        super().__init__(squares)
+        self.labels = np.empty(n_samples, dtype=np.int32)
+        self.begin()
+
+    def begin(self):
+        """Forget the labels: the next pass is the first of a run."""
+        self.labels.fill(-1)
 
     def reduce(self, chunks, centers, temperature):
         """Return the statistics of all chunks."""
@@ -102,7 +108,7 @@ class HardStep(_Step):
         logits = block.logits(centers)
         labels = logits.argmax(axis=1).astype(np.int32)
         top = logits[np.arange(len(labels)), labels]
-        value = self._nearest(block, weights, top)
+        value = self.inertia(block, weights, top)
         if not np.array_equal(self.labels[block.rows], labels):
             self.labels[block.rows] = labels
             self.changed = True
@@ -115,16 +121,17 @@ class DenseStep(_Step):
 
     hard = False
 
-    def __init__(self, assignment, with_distortion):
-        super().__init__()
+    def __init__(self, assignment, with_distortion, squares=None):
+        super().__init__(squares)
         self.assignment, self.with_distortion = assignment, with_distortion
+        self._reach = assignment.reach
 
     def __call__(self, block, weights, centers, temperature):
         """Return the statistics of one block."""
         z = block.logits_by_cluster(centers)
         top = z.max(axis=0)
-        nearest = self._nearest(block, weights, top)
-        reach = temperature * self.assignment.reach
+        nearest = self.inertia(block, weights, top)
+        reach = temperature * self._reach
         z, layout = lay_out(z, top, reach, block.scratch)
         _divide(z, temperature)
         # Some maps may overwrite z, unless the distortion still needs it.
@@ -137,9 +144,35 @@ class DenseStep(_Step):
             omega = value - excess + self.assignment.uniform(len(centers))
             stats["omega"] = weights @ omega
             stats["distortion"] = nearest + temperature * (weights @ excess)
-        shares = np.divide(weights, total, dtype=z.dtype, casting="same_kind")
-        mass, sums = layout.sums(block, out, shares)
+        mass, sums = self._sums(block, z, out, total, weights, layout, centers)
         return Stats(mass, sums, nearest + temperature * (weights @ value), **stats)
+
+    def _sums(self, block, z, out, total, weights, layout, centers):
+        """Return the masses and sums of responsibilities ``out / total``."""
+        shares = np.divide(weights, total, dtype=z.dtype, casting="same_kind")
+        return layout.sums(block, out, shares)
+
+
+class Steps:
+    """The steps of all runs over the same chunks about the same origin.
+
+    Parameters
+    ----------
+    n_samples : int
+        The number of samples.
+    assignment : object
+        The map at positive temperatures.
+    with_distortion : bool, default=False
+        Whether soft steps give the distortion as well.
+    soft : class, default=DenseStep
+        The step at positive temperatures.
+    """
+
+    def __init__(self, n_samples, assignment, with_distortion=False, soft=DenseStep):
+        squares = {}
+        self.assignment = assignment
+        self.hard = HardStep(n_samples, squares)
+        self.soft = soft(assignment, with_distortion, squares)
 
 
 class Assignment:
@@ -162,6 +195,8 @@ class Assignment:
     ----------
     labels : ndarray of shape (n_rows,)
         The largest logit, the lowest index on ties.
+    top : ndarray of shape (n_rows,)
+        That logit: |x|^2 less the squared distance to the nearest center.
     nearest : ndarray of shape (n_rows,)
         |x - c|^2 to that center, by direct differences.
     value : ndarray of shape (n_rows,)
@@ -173,16 +208,34 @@ class Assignment:
         self._assignment = assignment if temperature else Hard()
         self._logits = block.logits(centers)
         self.labels = self._logits.argmax(axis=1).astype(np.int32)
+        self.top = self._logits[np.arange(len(self.labels)), self.labels]
 
     @cached_property
     def nearest(self):
         """Return |x - c|^2 to the nearest center of each row."""
         return self._block.nearest(self._centers, self.labels)
 
+    @property
+    def gap(self):
+        """Return how much farther the second nearest center is, inf without one.
+
+        It has to be asked for before anything that depends on the temperature.
+        """
+        rows = np.arange(len(self.labels))
+        self._logits[rows, self.labels] = -np.inf
+        second = self._logits[rows, self._logits.argmax(axis=1)]
+        self._logits[rows, self.labels] = self.top
+        return self.top - second
+
+    def sums(self, weights):
+        """Return the masses and sums of weighted responsibilities."""
+        _, shares, total, _ = self._response
+        return self._block.sums(shares, (weights / total).astype(shares.dtype))
+
     @cached_property
     def _response(self):
         z = self._logits.T
-        z -= self._logits[np.arange(len(self.labels)), self.labels]
+        z -= self.top
         if self._temperature:
             _divide(z, self._temperature)
         shares = self._block.scratch("map", self._logits.shape, z.dtype).T
@@ -195,8 +248,8 @@ class Assignment:
 
     def responsibilities(self):
         """Return the responsibilities, a row per sample."""
-        _, shares, total, _ = self._response
-        return (shares / total).T
+        z, shares, total, _ = self._response
+        return clear_lowest(z, shares / total).T
 
     def log_responsibilities(self):
         """Return their logarithms, a row per sample."""

@@ -5,10 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import settings
+from numpy.lib.recfunctions import structured_to_unstructured
 from scipy.special import entr, softmax
 from sklearn.datasets import make_blobs
 
-from sk_softkmeans import EntmaxKMeans, SoftKMeans
+from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
@@ -18,7 +19,10 @@ settings.load_profile("repeatable")
 ESTIMATORS = {
     SoftKMeans: {1: {}},
     EntmaxKMeans: {1.5: {}, 1.2: {"alpha": 1.2}, 2: {"alpha": 2}},
+    AnnealedRBFKMeans: {1: {}},
 }
+# Those whose `temperature` is that of the fit.
+ONE_TEMPERATURE = [e for e in ESTIMATORS if e is not AnnealedRBFKMeans]
 
 
 def pytest_configure(config):
@@ -28,18 +32,24 @@ def pytest_configure(config):
         "temperatures(*values): run with every estimator, and with those of these "
         "values of `temperature` that it takes",
     )
+    config.addinivalue_line(
+        "markers",
+        "one_temperature: only for estimators whose `temperature` is that of the fit",
+    )
 
 
 def pytest_generate_tests(metafunc):
     """Run each test that asks for `estimator_class` with every estimator."""
     mark = metafunc.definition.get_closest_marker("temperatures")
+    of_one = metafunc.definition.get_closest_marker("one_temperature")
+    classes = ONE_TEMPERATURE if of_one else list(ESTIMATORS)
     if mark:
-        pairs = [(e, T) for T in mark.args for e in ESTIMATORS if takes(e, T)]
+        pairs = [(e, T) for T in mark.args for e in classes if takes(e, T)]
         ids = [f"{T}-{e.__name__}" for e, T in pairs]
         metafunc.parametrize(("estimator_class", "temperature"), pairs, ids=ids)
     elif "estimator_class" in metafunc.fixturenames:
-        ids = [e.__name__ for e in ESTIMATORS]
-        metafunc.parametrize("estimator_class", ESTIMATORS, ids=ids)
+        ids = [e.__name__ for e in classes]
+        metafunc.parametrize("estimator_class", classes, ids=ids)
 
 
 def takes(estimator_class, temperature):
@@ -53,7 +63,7 @@ def default_order(estimator_class):
 
 
 @pytest.fixture(
-    params=[(e, params) for e in ESTIMATORS for params in ESTIMATORS[e].values()],
+    params=[(e, p) for e in ONE_TEMPERATURE for p in ESTIMATORS[e].values()],
     ids=lambda case: f"{case[0].__name__}({case[1] or ''})",
 )
 def any_order(request):
@@ -118,6 +128,20 @@ class Definition:
         least = self.negentropy(np.full_like(p, 1 / d.shape[1]))
         excess = self.negentropy(p) - least
         return (p * d).sum(axis=1) + temperature * excess
+
+
+@pytest.fixture
+def assert_finite_attributes():
+    """Return what fails if a fitted attribute is not finite."""
+
+    def check(model):
+        for name, value in vars(model).items():
+            if name.endswith("_"):
+                if getattr(value, "dtype", np.dtype(float)).names:
+                    value = structured_to_unstructured(value)
+                assert np.isfinite(value).all(), name
+
+    return check
 
 
 @pytest.fixture(params=[0, 42, 77])

@@ -495,6 +495,7 @@ def objective(model, X, factor):
     return model.free_energy_ / T + X.size / factor * np.log(T)
 
 
+@pytest.mark.one_temperature
 @QUIET
 @pytest.mark.temperatures(0, 5.0, "auto", "ml")
 def test_n_init_keeps_the_best(estimator_class, blobs, temperature, factor, seed):
@@ -602,6 +603,7 @@ def test_verbose(estimator_class, blobs, temperature, capsys):
     assert fitted_bytes(silent) == fitted_bytes(model)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("tol", [0, 1e-2])
 def test_verbose_has_the_lines_of_kmeans(estimator_class, blobs, tol, capsys):
     parameters = {"init": blobs[:5], "n_init": 1, "tol": tol, "verbose": 1}
@@ -615,6 +617,7 @@ def test_verbose_has_the_lines_of_kmeans(estimator_class, blobs, tol, capsys):
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("unit", ["absolute", "critical"])
 def test_collapse_is_warned_of(estimator_class, alpha, blobs, unit):
     critical = critical_temperature(blobs, n_clusters=5, alpha=alpha)
@@ -627,6 +630,7 @@ def test_collapse_is_warned_of(estimator_class, alpha, blobs, unit):
     assert model.cluster_centers_ - blobs.mean(axis=0) == pytest.approx(0, abs=0.1)
 
 
+@pytest.mark.one_temperature
 def test_no_collapse_is_warned_of_when_hard(estimator_class):
     X = np.array([[-1, 1e-3], [1, 1e-3], [-1, -1e-3], [1, -1e-3]])
     init = [[0, 1e-3], [0, -1e-3]]
@@ -634,6 +638,7 @@ def test_no_collapse_is_warned_of_when_hard(estimator_class):
     np.testing.assert_allclose(model.cluster_centers_, init, atol=1e-15)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.temperatures(1.0, "auto", "ml")
 def test_max_iter_is_warned_of_when_soft(estimator_class, blobs, temperature):
     model = estimator_class(5, temperature=temperature, max_iter=2, random_state=0)
@@ -642,11 +647,13 @@ def test_max_iter_is_warned_of_when_soft(estimator_class, blobs, temperature):
     assert (model.n_iter_, model.converged_) == (2, False)
 
 
+@pytest.mark.one_temperature
 def test_max_iter_is_not_warned_of_when_hard(estimator_class, blobs):
     model = estimator_class(5, temperature=0, max_iter=2, random_state=0).fit(blobs)
     assert (model.n_iter_, model.converged_) == (2, False)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize(("temperature", "more"), [(0, ""), (0.1, " Or centers")])
 def test_few_distinct_samples_are_warned_of(estimator_class, temperature, more):
     X = np.repeat([[0.0, 0], [5, 0], [0, 5]], 4, axis=0)
@@ -681,7 +688,7 @@ def test_one_cluster(estimator_class, blobs, weights, temperature, container, dt
 @pytest.mark.parametrize("n_samples", [1, 12])
 @TEMPERATURES
 def test_as_many_clusters_as_samples(
-    estimator_class, blobs, n_samples, temperature, container, dtype
+    estimator_class, blobs, n_samples, temperature, container, dtype, assert_finite
 ):
     X = container(blobs[:n_samples].astype(dtype))
     model = estimator_class(n_samples, temperature=temperature, random_state=0).fit(X)
@@ -700,7 +707,14 @@ def test_as_many_clusters_as_samples(
 @pytest.mark.parametrize("value", [0, 0.1, 1e10])
 @TEMPERATURES
 def test_constant_data(
-    estimator_class, value, n_clusters, temperature, unit, container, dtype
+    estimator_class,
+    value,
+    n_clusters,
+    temperature,
+    unit,
+    container,
+    dtype,
+    assert_finite,
 ):
     X = container(np.full((20, 2), value, dtype))
     model = estimator_class(n_clusters, temperature=temperature, temperature_unit=unit)
@@ -713,18 +727,23 @@ def test_constant_data(
     assert_finite(model, X)
 
 
-def assert_finite(model, X):
-    """Fail if anything about a model is not finite."""
-    for name, value in vars(model).items():
-        assert name[-1] != "_" or np.isfinite(value).all(), name
-    for method in METHODS:
-        values = getattr(model, method)(X)
-        if method == "predict_log_proba":
-            values = np.exp(values)
-        assert np.isfinite(values).all(), method
-    assert np.isfinite(model.sample(5)[0]).all()
+@pytest.fixture
+def assert_finite(assert_finite_attributes):
+    """Return what fails if anything about a model is not finite."""
+
+    def check(model, X):
+        assert_finite_attributes(model)
+        for method in METHODS:
+            values = getattr(model, method)(X)
+            if method == "predict_log_proba":
+                values = np.exp(values)
+            assert np.isfinite(values).all(), method
+        assert np.isfinite(model.sample(5)[0]).all()
+
+    return check
 
 
+@pytest.mark.one_temperature
 def test_poor_centers_near_the_mean_are_not_blamed_on_the_temperature(estimator_class):
     # Two rows of samples, split along the short side: no temperature helps.
     X = np.array([[-1.0, -1e-3], [-1, 1e-3], [1, -1e-3], [1, 1e-3]])

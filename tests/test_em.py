@@ -28,6 +28,7 @@ def slow_fit(X, w, centers, temperature, n_iter, definition, factor=None):
     return centers, temperature, np.array(free_energies), np.array(temperatures)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("container", [np.array, csr_array])
 @pytest.mark.temperatures(3.0, "auto", "ml")
 def test_fit_is_the_slow_loop(
@@ -79,6 +80,7 @@ def test_free_energy_never_rises(any_order, blobs, dtype, seed, unit, scale):
     assert (model.inertia_ == model.free_energy_) == (unit == 0 or collapsed)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.temperatures("auto", "ml")
 def test_learned_temperature_never_raises_its_objective(
     estimator_class, blobs, temperature, factor
@@ -94,10 +96,11 @@ def test_learned_temperature_never_raises_its_objective(
     assert_allclose(model.temperature_, factor * model.variance_, rtol=1e-3)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("temperature", [1e-300, 1e-30, 1e-3, 1e3, 1e30, 1e300])
 @pytest.mark.parametrize("container", [np.array, csr_array])
 def test_every_temperature_gives_finite_results(
-    estimator_class, blobs, temperature, container, dtype
+    estimator_class, blobs, temperature, container, dtype, assert_finite_attributes
 ):
     X = container(blobs.astype(dtype))
     model = estimator_class(4, temperature=temperature, random_state=0)
@@ -108,13 +111,13 @@ def test_every_temperature_gives_finite_results(
         assert_allclose(model.cluster_centers_, np.tile(mean, (4, 1)), atol=1e-2)
     else:
         model.fit(X)
-    for name, value in vars(model).items():
-        assert np.isfinite(value).all() if name.endswith("_") else True
+    assert_finite_attributes(model)
     assert_allclose(model.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
     assert np.isfinite(model.transform(X)).all()
     assert np.isfinite(model.score(X))
 
 
+@pytest.mark.one_temperature
 def test_tolerance_bounds_the_distance_that_is_left(estimator_class, blobs):
     # Near a transition convergence is slow: the last shift says little.
     params = {"temperature": 0.9, "temperature_unit": "critical", "random_state": 0}
@@ -125,6 +128,7 @@ def test_tolerance_bounds_the_distance_that_is_left(estimator_class, blobs):
     assert model.n_iter_ < exact.n_iter_
 
 
+@pytest.mark.one_temperature
 def test_a_fixed_point_stays_where_it_is(estimator_class, blobs):
     first = estimator_class(4, temperature=2.0, tol=1e-24, random_state=0).fit(blobs)
     again = estimator_class(4, temperature=2.0, init=first.cluster_centers_).fit(blobs)

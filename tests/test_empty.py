@@ -86,6 +86,7 @@ def test_relocation_keeps_the_distortion_of_a_learned_temperature_right(
     assert_allclose(stats.distortion - gains.sum(), expected, rtol=1e-9)
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("seed", range(6))
 def test_a_cluster_that_lost_its_only_sample_is_empty(estimator_class, seed):
     # In float32 its mass is not exactly 0; it goes where the heaviest cluster is.

@@ -21,7 +21,7 @@ from sklearn import cluster
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_softkmeans import EntmaxKMeans, SoftKMeans
+from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
 
 # Part 1: scikit-learn's tests of KMeans.
 
@@ -57,6 +57,12 @@ LEFT_OUT = {
     "test_sample_weight_zero": "the private method _init_centroids",
     "test_warning_elkan_1_cluster": "there is no parameter algorithm",
 }
+# The parameters with which each estimator is KMeans: a line each.
+AT_ZERO = {
+    SoftKMeans: {"temperature": 0},
+    EntmaxKMeans: {"temperature": 0},
+    AnnealedRBFKMeans: {"temperature_max": 0, "relocate": False, "temperature": 0},
+}
 # How many cases passed with each estimator, and what lines of the table left one out.
 PASSED, MET = Counter(), set()
 
@@ -66,7 +72,7 @@ def _stand_in(estimator_class):
 
     class KMeans(estimator_class):
         def __init__(self, *args, algorithm="lloyd", **kwargs):
-            super().__init__(*args, **{"temperature": 0} | kwargs)
+            super().__init__(*args, **AT_ZERO[estimator_class] | kwargs)
             self.algorithm = algorithm
 
     # This is where scikit-learn finds the parameters.
@@ -133,7 +139,7 @@ def _all_tests(estimator_class):
     return type(f"Test{estimator_class.__name__}", (), tests)
 
 
-STAND_INS = {e: _stand_in(e) for e in [SoftKMeans, EntmaxKMeans]}
+STAND_INS = {e: _stand_in(e) for e in AT_ZERO}
 SUITES = {e: _all_tests(e) for e in STAND_INS}
 # pytest collects them from here.
 globals().update({suite.__name__: suite for suite in SUITES.values()})
@@ -248,7 +254,8 @@ def pair(estimator_class):
 
     def pair(centers, **params):
         params = {"n_clusters": len(centers), "init": centers, "n_init": 1} | params
-        return estimator_class(temperature=0, **params), cluster.KMeans(**params)
+        ours = estimator_class(**AT_ZERO[estimator_class], **params)
+        return ours, cluster.KMeans(**params)
 
     return pair
 
@@ -398,6 +405,7 @@ def test_hand_worked_case(assert_parity):
     assert model.converged_
 
 
+@pytest.mark.one_temperature
 @pytest.mark.parametrize("n_empty", [0, 2])
 @pytest.mark.parametrize("temperature", [1e-300, 1e-250])
 def test_a_tiny_temperature_is_zero(

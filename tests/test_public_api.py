@@ -21,6 +21,16 @@ COMMON = {
     "transform_to": "distances",
 }
 OWN = {
+    "AnnealedRBFKMeans": {
+        "alpha": 1.0,
+        "temperature_max": "auto",
+        "temperature_min": 0.0,
+        "cooling_rate": 0.7,
+        "max_iter_per_temperature": 3,
+        "solver": "em",
+        "loss": "free_energy",
+        "relocate": True,
+    },
     "EntmaxKMeans": {"alpha": 1.5, "sparse_output": False},
     "SoftKMeans": {},
 }
