@@ -15,7 +15,7 @@ from sklearn.metrics import normalized_mutual_info_score, pairwise_distances_arg
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 
-from sk_softkmeans import EntmaxKMeans, SoftKMeans
+from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
 
 # A sample is in doubt when its largest membership is below this.
 SURE = 0.9
@@ -35,6 +35,7 @@ def estimators():
         ),
         "SoftKMeans": SoftKMeans(10, random_state=0),
         "EntmaxKMeans": EntmaxKMeans(10, random_state=0),
+        "AnnealedRBFKMeans": AnnealedRBFKMeans(10, random_state=0),
     }
 
 

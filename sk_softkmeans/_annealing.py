@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array  # codespell:ignore coo
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial.distance import pdist, squareform
+from scipy.spatial import KDTree
 
 from sk_softkmeans._em import FitResult, enter, run
 from sk_softkmeans._empty import relocate
@@ -14,10 +15,10 @@ from sk_softkmeans._relocation import Relocation, halve
 from sk_softkmeans._schedules import Constant
 from sk_softkmeans._steps import Assignment, Stats, m_step
 
-# Measured by doc/benchmarks/bench_annealed.py --constants:
-# the iterations after a move, before it is judged;
+# The iterations after a move, before it is judged. (doc/benchmarks/bench_constants.py
+# varies this and the others.)
 _TRIAL = 3
-# the share of its largest value below which the entropy ends the cooling: memberships
+# The share of its largest value below which the entropy ends the cooling: memberships
 # are then nearly hard. Ties keep it up, but not its part of the free energy.
 _HARD_ENTROPY, _HARD_ENERGY = 1.5e-2, 1e-4
 # Centers closer than this coincide, in units of the deviation of the samples, and are
@@ -224,23 +225,21 @@ class Annealer:
 
     def _is_hard(self, state):
         """Return whether memberships are so hard that cooling further is no use."""
-        most = -self._moments.weight * self._steps.assignment.uniform(
-            len(state.centers)
-        )
-        energy = state.temperature * state.entropy
+        uniform = self._steps.assignment.uniform(len(state.centers))
         return (
-            state.entropy <= _HARD_ENTROPY * most
-            or energy <= _HARD_ENERGY * state.inertia
+            state.entropy <= _HARD_ENTROPY * -uniform * self._moments.weight
+            or state.temperature * state.entropy <= _HARD_ENERGY * state.inertia
         )
 
 
 def groups(centers, moments):
     """Return for each center the number of its group, which it coincides with."""
-    limit = _COINCIDENT**2 * moments.scatter / moments.weight
-    near = pdist(centers, "sqeuclidean") <= limit
-    if not near.any():
+    limit = _COINCIDENT * np.sqrt(moments.scatter / moments.weight)
+    first, second = KDTree(centers).query_pairs(limit, output_type="ndarray").T
+    if not len(first):
         return np.arange(len(centers))
-    return connected_components(squareform(near), directed=False)[1]
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(centers),) * 2)
+    return connected_components(graph, directed=False)[1]
 
 
 def n_distinct(centers, moments):

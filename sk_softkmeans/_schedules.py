@@ -85,7 +85,8 @@ class Geometric:
     def __init__(self, first, rate, last, spread):
         self.first, self.rate, self.last = first, rate, last
         self.until_hard = last == 0
-        self._least = max(last, _LEAST * min(first, spread))
+        # Constant data have no spread.
+        self._least = max(last, _LEAST * min(first, spread or first))
 
     def __iter__(self):
         """Give the temperatures."""

@@ -262,7 +262,7 @@ def test_a_given_sequence_may_end_at_zero(blobs):
         ("cooling_rate", {"cooling_rate": ["hot", "cold"]}),
         ("cooling_rate", {"cooling_rate": [[2.0], [1.0]]}),
         ("cooling_rate", {"cooling_rate": [3.0, None]}),
-        ("cooling_rate", {"cooling_rate": lambda i: i + 1.0}),
+        ("cooling_rate", {"cooling_rate": lambda i: 100.0 + i}),
         ("cooling_rate", {"cooling_rate": lambda i: "cold"}),
         ("cooling_rate", {"cooling_rate": 1.0}),
         ("cooling_rate", {"cooling_rate": 0}),

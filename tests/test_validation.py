@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sk_softkmeans import EntmaxKMeans, critical_temperature
+from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, critical_temperature
 
 X = np.random.RandomState(0).standard_normal((20, 3))
 CENTERS = np.random.RandomState(1).standard_normal((4, 3))
@@ -58,7 +58,17 @@ OWN_PARAMETERS = {
         "alpha": [0.9, 1.0005, 2.1, 0, -1.5, "x", None, [1.5], 1j, NAN, INF, -INF],
         "sparse_output": ["yes", 2, None, NAN],
         "temperature": ["ml"],
-    }
+    },
+    AnnealedRBFKMeans: {
+        "alpha": [0.9, 1.0005, 2.1, "x", None, NAN, INF],
+        "temperature_max": ["hot", None, [1.0], 1j, -1.0, NAN, INF],
+        "temperature_min": ["auto", None, [1.0], 1j, -1.0, NAN, INF],
+        "cooling_rate": ["slow", None, 1j, 0, 1, -0.5, NAN, INF, [1, 2], [-1], ["a"]],
+        "max_iter_per_temperature": ["10", None, 1.5, 0, -1, NAN, INF],
+        "solver": ["adam", None, 1],
+        "loss": ["inertia", None, "distortion"],
+        "relocate": ["yes", None, 2],
+    },
 }
 BAD_X = {
     "1-D": X[:, 0],

@@ -181,7 +181,7 @@ lines = [f"{'':18}" + "".join(f"{name:>18}" for name in row)]
 for task, row in scores.items():
     cells = (f"{s.mean():.3f} +- {s.std():.3f}" for s in row.values())
     lines.append(f"{task:18}" + "".join(f"{cell:>18}" for cell in cells))
-print("\n".join(lines))  # noqa: T201
+print("\n".join(lines))
 
 # %%
 # The network is the best of the three on digits, where classes are not separated by
