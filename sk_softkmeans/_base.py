@@ -120,6 +120,8 @@ class BaseSoftKMeans(
             factor = 2.0 if self.temperature == "ml" else 3 ** (assignment.alpha - 1)
             floor = variance_floor(moments, chunks.X.dtype)
             return Learned(factor, moments.weight * n_features, floor)
+        if self.temperature == 0:
+            return Constant(0.0)
         unit = self._unit(chunks, moments, assignment)
         return Constant(self._absolute("temperature", unit))
 
