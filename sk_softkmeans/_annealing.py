@@ -80,7 +80,7 @@ def appraise(chunks, moments, centers, temperature, steps):
     labels = np.empty(chunks.X.shape[0], dtype=np.int32)
     uniform = assignment.uniform(n_clusters)
 
-    def work(block, weights):
+    def _work(block, weights):
         read = Assignment(block, entering, effective, assignment)
         labels[block.rows] = read.labels
         costs = np.bincount(read.labels, weights * read.gap, n_clusters)
@@ -95,7 +95,7 @@ def appraise(chunks, moments, centers, temperature, steps):
         )
         return _Appraisal(stats, costs, inertia)
 
-    total = chunks.reduce(work, entering.origin, entering.dtype)
+    total = chunks.reduce(_work, entering.origin, entering.dtype)
     free_energy, entropy = total.stats.value, max(-total.stats.omega, 0.0)
     relocate(chunks, total.stats, entering, effective, assignment)
     return State(

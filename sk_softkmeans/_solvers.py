@@ -162,7 +162,7 @@ class LBFGS(_Solver):
         unit, size = np.sqrt(moments.variance), moments.scatter
         free_energies, entering, last = [], [centers], {}
 
-        def loss_and_slope(v):
+        def _loss_and_slope(v):
             centers = unit * v.reshape(entering[0].shape)
             effective, ready = enter(chunks, moments, centers, temperature)
             stats = steps.soft.reduce(chunks, ready, effective)
@@ -171,7 +171,7 @@ class LBFGS(_Solver):
             slope = 2 * stats.mass[:, np.newaxis] * (centers - m_step(stats))
             return self.loss(stats) / size, slope.ravel() * (unit / size)
 
-        def callback(intermediate_result):
+        def _callback(intermediate_result):
             # The point that ends an iteration is the last one that was evaluated.
             before, entering[:] = entering[0], [last["centers"]]
             monitor.end_iteration(
@@ -187,11 +187,11 @@ class LBFGS(_Solver):
 
         monitor.begin_iteration()
         found = minimize(
-            loss_and_slope,
+            _loss_and_slope,
             centers.ravel() / unit,
             jac=True,
             method="L-BFGS-B",
-            callback=callback,
+            callback=_callback,
             options={"maxiter": max_iter, "ftol": _LBFGS_TOL * tol, "gtol": 0.0},
         )
         return FitResult(
