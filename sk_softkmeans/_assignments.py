@@ -240,7 +240,7 @@ def lowest(dtype):
 def _exp(z, out):
     """Write exp(z) to `out`, which may be `z`; of the lowest logit instead if lower.
 
-    Exponentials that underflow cost up to 20 times those that do not.
+    Exponentials that underflow cost many times as much as others.
     """
     z = np.maximum(z, lowest(z.dtype), out=out)
     if z.dtype == np.float32 and _exp2_is_vectorised():
