@@ -273,9 +273,8 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
 
     def _schedule(self, chunks, moments, assignment):
         """Return the schedule of the memberships: their temperature after the fit."""
-        unit = self._unit(chunks, moments, assignment)
-        last = self._absolute("temperature_min", unit)
-        if self.temperature == "auto" and last > 0:
+        if self.temperature == "auto" and self.temperature_min > 0:
+            last = self._absolute("temperature_min", chunks, moments, assignment)
             return Constant(last)
         return super()._schedule(chunks, moments, assignment)
 
@@ -308,9 +307,9 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
 
     def _cooling(self, chunks, moments, assignment):
         """Return the temperatures of the search, as a function of initial centers."""
-        unit = self._unit(chunks, moments, assignment)
-        last = self._absolute("temperature_min", unit)
+        last = self._absolute("temperature_min", chunks, moments, assignment)
         if not isinstance(self.cooling_rate, Real):
+            unit = self._unit(chunks, moments, assignment)
             return lambda centers: Given(self.cooling_rate, unit, last)
         rate, spread = self.cooling_rate, moments.scatter / moments.weight
         if self.temperature_max == "auto":
@@ -325,7 +324,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
                 chunks, moments, self.n_clusters, assignment.alpha
             )
         else:
-            first = self._absolute("temperature_max", unit)
+            first = self._absolute("temperature_max", chunks, moments, assignment)
             if first < last:
                 raise ValueError(
                     f"temperature_max must be at least temperature_min="

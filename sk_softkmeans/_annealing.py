@@ -149,7 +149,8 @@ class Annealer:
         for temperature in schedule:
             result = self._solve(centers, temperature, self._n_each - 1, self._monitor)
             if self._monitor.stopped:
-                return path.end(self._appraise(result.centers, temperature), result)
+                state = self._appraise(result.centers, temperature)
+                return path.end(state, result._replace(reason=None))
             self._monitor.begin_iteration()
             state = self._appraise(result.centers, temperature)
             hard = schedule.until_hard and self._is_hard(state)
@@ -160,7 +161,7 @@ class Annealer:
                 state.centers, state.free_energy, centers, temperature
             )
             if self._monitor.stopped:
-                return path.end(None, result._replace(centers=centers))
+                return path.end(None, result._replace(centers=centers, reason=None))
             if hard:
                 break
         if schedule.last and (moves or self._coincide(centers)):

@@ -120,10 +120,7 @@ class BaseSoftKMeans(
             factor = 2.0 if self.temperature == "ml" else 3 ** (assignment.alpha - 1)
             floor = variance_floor(moments, chunks.X.dtype)
             return Learned(factor, moments.weight * n_features, floor)
-        if self.temperature == 0:
-            return Constant(0.0)
-        unit = self._unit(chunks, moments, assignment)
-        return Constant(self._absolute("temperature", unit))
+        return Constant(self._absolute("temperature", chunks, moments, assignment))
 
     def _unit(self, chunks, moments, assignment):
         """Return the unit of temperatures that are given as numbers."""
@@ -131,11 +128,14 @@ class BaseSoftKMeans(
             return 1.0
         return critical(chunks, moments, self.n_clusters, assignment.alpha)
 
-    def _absolute(self, name, unit):
+    def _absolute(self, name, chunks, moments, assignment):
         """Return a parameter that is a temperature, in squared units of X."""
         value = float(getattr(self, name))
-        # Constant data have the unit 0.
-        temperature = value * unit if value > 0 else 0.0
+        if value == 0:
+            # It needs no unit, which costs a pass over the samples.
+            return 0.0
+        unit = self._unit(chunks, moments, assignment)
+        temperature = value * unit
         if not np.isfinite(temperature):
             raise ValueError(
                 f"{name} times the critical temperature {unit:.3g} must be finite, got "

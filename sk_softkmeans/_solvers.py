@@ -171,21 +171,18 @@ class LBFGS(_Solver):
             slope = 2 * stats.mass[:, np.newaxis] * (centers - m_step(stats))
             return self.loss(stats) / size, slope.ravel() * (unit / size)
 
-        def _callback(intermediate_result):
+        def _tell():
             # The point that ends an iteration is the last one that was evaluated.
             before, entering[:] = entering[0], [last["centers"]]
-            monitor.end_iteration(
-                before,
-                free_energies[-1],
-                entering[0],
-                temperature,
-            )
+            monitor.begin_iteration()
+            monitor.end_iteration(before, free_energies[-1], entering[0], temperature)
             free_energies.append(last["free_energy"])
+
+        def _callback(intermediate_result):
+            _tell()
             if monitor.stopped:
                 raise StopIteration
-            monitor.begin_iteration()
 
-        monitor.begin_iteration()
         found = minimize(
             _loss_and_slope,
             centers.ravel() / unit,
@@ -194,6 +191,8 @@ class LBFGS(_Solver):
             callback=_callback,
             options={"maxiter": max_iter, "ftol": _LBFGS_TOL * tol, "gtol": 0.0},
         )
+        if not found.nit:
+            _tell()
         return FitResult(
             unit * found.x.reshape(centers.shape),
             temperature,

@@ -7,6 +7,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sk_softkmeans import AnnealedRBFKMeans
+
 reason = "callbacks came with scikit-learn 1.9"
 callback = pytest.importorskip("sklearn.callback", reason=reason)
 
@@ -90,6 +92,21 @@ def test_one_restart_task_per_run(model, blobs):
     recorded(model, blobs, record, n_init=3)
     restarts = [task for task in record.tree if task[0] == "restart"]
     assert restarts == [("restart", "fit", i) for i in range(3)]
+
+
+@pytest.mark.parametrize("solver", ["em", "gradient", "lbfgs"])
+def test_every_solver_begins_and_ends_each_iteration(blobs, solver):
+    record = Record()
+    model = AnnealedRBFKMeans(3, solver=solver, temperature_min=1.0, random_state=0)
+    model = recorded(model, blobs, record)
+    begun = [task[0] for task in record.tree].count("iteration")
+    assert begun == len(record.models()) == model.n_iter_
+
+
+@pytest.mark.parametrize("stop", ["iteration", "restart"])
+def test_a_stopped_annealing_has_not_converged(blobs, stop):
+    model = recorded(AnnealedRBFKMeans(3, random_state=0), blobs, Record(stop))
+    assert model.converged_ == (stop == "restart")
 
 
 @pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
