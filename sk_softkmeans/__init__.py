@@ -1,8 +1,10 @@
 """Soft k-means for scikit-learn: clusters with memberships at a temperature."""
 
 from sk_softkmeans._annealed import AnnealedRBFKMeans
+from sk_softkmeans._display import TemperaturePathDisplay
 from sk_softkmeans._entmax import entmax
 from sk_softkmeans._entmax_kmeans import EntmaxKMeans
+from sk_softkmeans._path import temperature_path
 from sk_softkmeans._schedules import critical_temperature
 from sk_softkmeans._soft_kmeans import SoftKMeans
 
@@ -10,8 +12,10 @@ __all__ = [
     "AnnealedRBFKMeans",
     "EntmaxKMeans",
     "SoftKMeans",
+    "TemperaturePathDisplay",
     "critical_temperature",
     "entmax",
+    "temperature_path",
 ]
 
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     Interval,
     Options,
@@ -50,6 +51,8 @@ __all__ = [
     "check_data",
     "check_init",
     "check_logits",
+    "check_matplotlib_support",
+    "check_temperatures",
     "check_weights",
     "resolve_n_init",
     "validate_params",
@@ -123,6 +126,32 @@ def check_weights(sample_weight, X):
         raise ValueError("sample_weight must hold a positive weight, got only zeros.")
     unit = float(2.0 ** np.floor(np.log2(weights.max())))
     return weights / unit, unit
+
+
+def check_temperatures(temperatures, unit):
+    """Return a grid of temperatures times their unit, in falling order."""
+    with _naming("temperatures"):
+        grid = check_array(
+            temperatures, dtype=np.float64, ensure_2d=False, input_name="temperatures"
+        )
+    if grid.ndim != 1:
+        raise ValueError(
+            f"temperatures must have one dimension, got the shape {grid.shape}."
+        )
+    if grid.min() < 0:
+        raise ValueError(f"temperatures must not be negative, got {grid.min()}.")
+    grid = np.sort(grid)[::-1]
+    twice = grid[1:][grid[1:] == grid[:-1]]
+    if len(twice):
+        raise ValueError(f"temperatures must differ, got {twice[0]} more than once.")
+    with np.errstate(over="ignore"):
+        absolute = grid * unit
+    if absolute[0] == np.inf:
+        raise ValueError(
+            f"temperatures times the critical temperature {unit:.3g} must be finite, "
+            f"got {grid[0]}."
+        )
+    return absolute
 
 
 def check_init(init, X, n_clusters):

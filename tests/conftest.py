@@ -1,5 +1,6 @@
 """Fixtures shared by all tests, and the estimators that the shared tests run over."""
 
+import os
 from functools import partial
 
 import numpy as np
@@ -26,7 +27,8 @@ ONE_TEMPERATURE = [e for e in ESTIMATORS if e is not AnnealedRBFKMeans]
 
 
 def pytest_configure(config):
-    """Register the mark of this file."""
+    """Register the marks of this file, and let pictures open no window."""
+    os.environ["MPLBACKEND"] = "agg"
     config.addinivalue_line(
         "markers",
         "temperatures(*values): run with every estimator, and with those of these "

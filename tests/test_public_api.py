@@ -34,13 +34,14 @@ OWN = {
     "EntmaxKMeans": {"alpha": 1.5, "sparse_output": False},
     "SoftKMeans": {},
 }
-SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "See Also", "Notes")
-SECTIONS += ("References", "Examples")
+SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Warns", "See Also")
+SECTIONS += ("Notes", "References", "Examples")
 
 
 def public_methods(cls):
-    """Return the public methods that this package defines."""
+    """Return the public methods that this package defines, class methods too."""
     members = inspect.getmembers(cls, inspect.isfunction)
+    members += inspect.getmembers(cls, inspect.ismethod)
     public = [member for name, member in members if not name.startswith("_")]
     return [member for member in public if "sk_softkmeans" in member.__module__]
 
