@@ -4,6 +4,7 @@ from sk_softkmeans._annealed import AnnealedRBFKMeans
 from sk_softkmeans._display import TemperaturePathDisplay
 from sk_softkmeans._entmax import entmax
 from sk_softkmeans._entmax_kmeans import EntmaxKMeans
+from sk_softkmeans._max_entropy import MaxEntropyKMeans
 from sk_softkmeans._path import temperature_path
 from sk_softkmeans._schedules import critical_temperature
 from sk_softkmeans._soft_kmeans import SoftKMeans
@@ -11,6 +12,7 @@ from sk_softkmeans._soft_kmeans import SoftKMeans
 __all__ = [
     "AnnealedRBFKMeans",
     "EntmaxKMeans",
+    "MaxEntropyKMeans",
     "SoftKMeans",
     "TemperaturePathDisplay",
     "critical_temperature",

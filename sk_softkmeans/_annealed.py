@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from sk_softkmeans._annealing import Annealer
 from sk_softkmeans._assignments import ALPHA, make_assignment
-from sk_softkmeans._base import BaseSoftKMeans
+from sk_softkmeans._base import TEMPERATURE, BaseSoftKMeans
 from sk_softkmeans._em import hard_inertia
 from sk_softkmeans._schedules import Constant, Geometric, Given, critical
 from sk_softkmeans._solvers import LOSSES, SOLVERS
@@ -207,6 +207,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
 
     _parameter_constraints: dict = {
         **BaseSoftKMeans._parameter_constraints,
+        **TEMPERATURE,
         "alpha": ALPHA,
         "temperature_max": [
             StrOptions({"auto", "critical"}),
@@ -248,8 +249,6 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
     ):
         super().__init__(
             n_clusters,
-            temperature=temperature,
-            temperature_unit=temperature_unit,
             init=init,
             n_init=n_init,
             max_iter=max_iter,
@@ -258,6 +257,8 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
             verbose=verbose,
             random_state=random_state,
         )
+        self.temperature = temperature
+        self.temperature_unit = temperature_unit
         self.alpha = alpha
         self.temperature_max = temperature_max
         self.temperature_min = temperature_min
@@ -271,12 +272,12 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
         """Return the map of order alpha."""
         return make_assignment(self.alpha)
 
-    def _schedule(self, chunks, moments, assignment):
+    def _schedule(self, chunks, moments, assignment, unit):
         """Return the schedule of the memberships: their temperature after the fit."""
         if self.temperature == "auto" and self.temperature_min > 0:
             last = self._absolute("temperature_min", chunks, moments, assignment)
             return Constant(last)
-        return super()._schedule(chunks, moments, assignment)
+        return super()._schedule(chunks, moments, assignment, unit)
 
     def _search(self, chunks, moments, schedule, assignment):
         """Return what finds centers: an annealer along the schedule of the search."""
@@ -338,7 +339,8 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
         model = describe(centers, temperature)
         for _ in range(self.max_iter if schedule.learned else 0):
             before = temperature
-            temperature = schedule.following(model["soft_inertia_"] / unit)
+            inertia = model["soft_inertia_"] / unit
+            temperature = schedule.following(temperature, inertia)
             model = describe(centers, temperature)
             if abs(temperature - before) <= self.tol * temperature:
                 break

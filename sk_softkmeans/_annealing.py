@@ -166,7 +166,7 @@ class Annealer:
                 break
         if schedule.last and (moves or self._coincide(centers)):
             state = self._appraise(centers, schedule.last)
-            centers = self._improve(state, moves, path).centers
+            centers = self._improve(state, moves, path, self._n_last).centers
         if path and not schedule.last:
             # Hard after annealing: to the fixed point, which is near.
             tol = 0.0
@@ -204,16 +204,20 @@ class Annealer:
             monitor=self._monitor,
         )
 
-    def _improve(self, state, moves, path):
-        """Set coinciding centers apart, and move centers, where that helps."""
+    def _improve(self, state, moves, path, n_apart=_TRIAL - 1):
+        """Set coinciding centers apart, and move centers, where that helps.
 
-        def attempt(centers):
-            result = self._solve(centers, state.temperature, _TRIAL - 1, Unwatched())
+        The first is judged after `n_apart` iterations and one more.
+        """
+
+        def attempt(centers, max_iter=_TRIAL - 1):
+            result = self._solve(centers, state.temperature, max_iter, Unwatched())
             path.n_trial_iter += len(result.free_energies) + 1
             return self._appraise(result.centers, state.temperature)
 
         if self._coincide(state.centers):
-            trial = attempt(set_apart(self._chunks, self._moments, state))
+            apart = set_apart(self._chunks, self._moments, state)
+            trial = attempt(apart, n_apart)
             if trial.free_energy < (1 - _FALL) * state.free_energy:
                 state = trial
         if moves:

@@ -44,6 +44,14 @@ _COLLAPSED = 0.02
 _FEATURES = {"n_features_in_", "feature_names_in_"}
 # Fitted attributes in units of sample_weight.
 _WEIGHTED = {"inertia_", "soft_inertia_", "free_energy_"}
+# The constraints of estimators that are given their temperature.
+TEMPERATURE = {
+    "temperature": [
+        StrOptions({"auto", "ml"}),
+        Interval(Real, 0, None, closed="left"),
+    ],
+    "temperature_unit": [StrOptions({"absolute", "critical"})],
+}
 
 
 class BaseSoftKMeans(
@@ -56,16 +64,14 @@ class BaseSoftKMeans(
     """What all estimators share. Think twice before adding anything to this class.
 
     A subclass is a docstring, ``__init__`` and, for parameters of its own, constraints
-    and the hook `_make_assignment`.
+    and hooks.
     """
+
+    # The parameter that makes memberships harder when it is lowered.
+    _softness = "temperature"
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "temperature": [
-            StrOptions({"auto", "ml"}),
-            Interval(Real, 0, None, closed="left"),
-        ],
-        "temperature_unit": [StrOptions({"absolute", "critical"})],
         "init": [StrOptions({"k-means++", "random"}), callable, "array-like"],
         "n_init": [
             StrOptions({"auto"}),
@@ -82,8 +88,6 @@ class BaseSoftKMeans(
         self,
         n_clusters=8,
         *,
-        temperature="auto",
-        temperature_unit="absolute",
         init="k-means++",
         n_init="auto",
         max_iter=300,
@@ -93,8 +97,6 @@ class BaseSoftKMeans(
         random_state=None,
     ):
         self.n_clusters = n_clusters
-        self.temperature = temperature
-        self.temperature_unit = temperature_unit
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -107,8 +109,8 @@ class BaseSoftKMeans(
         """Return the map from logits to responsibilities at positive temperatures."""
         return Softmax()
 
-    def _schedule(self, chunks, moments, assignment):
-        """Return the schedule that the parameter `temperature` asks for."""
+    def _schedule(self, chunks, moments, assignment, unit):
+        """Return the schedule that the parameters ask for; `unit` is of the weights."""
         n_features = chunks.X.shape[1]
         if isinstance(self.temperature, str):
             if self.temperature == "ml" and not assignment.has_likelihood:
@@ -219,7 +221,7 @@ class BaseSoftKMeans(
                     f"sample_weight must keep the weighted sum of squared distances "
                     f"finite, got weights up to {weights.max() * unit:.3g}."
                 )
-            schedule = self._schedule(chunks, moments, assignment)
+            schedule = self._schedule(chunks, moments, assignment, unit)
             search = self._search(chunks, moments, schedule, assignment)
             draw = make_seeding(init, chunks, moments, self.n_clusters)
 
@@ -253,7 +255,7 @@ class BaseSoftKMeans(
                 if monitor.stopped:
                     break
             _, model, result = best
-            self._warn(chunks, moments, model, result, assignment, monitor.stopped)
+            self._warn(chunks, moments, unit, model, result, monitor.stopped)
             monitor.end()
 
         vars(self).update(model)
@@ -265,16 +267,21 @@ class BaseSoftKMeans(
         self.converged_ = result.reason is not None
         return self
 
-    def _warn(self, chunks, moments, model, result, assignment, stopped):
+    def _warn(self, *fitted):
         """Warn of fits that are not what they seem, and say what to do."""
-        temperature, messages = result.temperature, []
+        for doubt in self._doubts(*fitted):
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=FIT_STACKLEVEL)
+
+    def _doubts(self, chunks, moments, unit, model, result, stopped):
+        """Return what to warn of."""
+        temperature, doubts = result.temperature, []
         distinct = len(np.unique(model["labels_"]))
-        unit = self._collapsed_below(chunks, moments, result, assignment)
-        if unit:
-            messages.append(
+        limit = self._collapsed_below(chunks, moments, model, result)
+        if limit:
+            doubts.append(
                 f"All centers collapsed onto the mean of X: the temperature "
                 f"{temperature:.6g} is too high for {self.n_clusters} clusters. Choose "
-                f"one well below the critical temperature {unit:.6g}."
+                f"one well below the critical temperature {limit:.6g}."
             )
         elif distinct < self.n_clusters:
             message = (
@@ -283,23 +290,25 @@ class BaseSoftKMeans(
                 f"in X."
             )
             if temperature:
-                message += " Or centers have merged: lower temperature or n_clusters."
-            messages.append(message)
+                message += (
+                    f" Or centers have merged: lower {self._softness} or n_clusters."
+                )
+            doubts.append(message)
         if temperature and not (result.reason or stopped):
-            messages.append(
+            doubts.append(
                 f"The centers still moved after max_iter={self.max_iter} iterations. "
-                f"Increase max_iter or tol, or lower temperature."
+                f"Increase max_iter or tol, or lower {self._softness}."
             )
-        for message in messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=FIT_STACKLEVEL)
+        return doubts
 
-    def _collapsed_below(self, chunks, moments, result, assignment):
+    def _collapsed_below(self, chunks, moments, model, result):
         """Return the critical temperature if centers are at the mean for it, else 0."""
         spread = np.sqrt((result.centers**2).sum(axis=1).max())
         if self.n_clusters == 1 or spread > _COLLAPSED * np.sqrt(moments.variance):
             return 0.0
         # Poor initial centers can end near the mean at any temperature.
-        unit = critical(chunks, moments, self.n_clusters, assignment.alpha)
+        alpha = model["_assignment"].alpha
+        unit = critical(chunks, moments, self.n_clusters, alpha)
         return unit if unit <= 2 * result.temperature else 0.0
 
     def fit_predict(self, X, y=None, sample_weight=None):

@@ -1,15 +1,14 @@
 """The loop: temperature, E-step, statistics, M-step, stopping test."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from sk_softkmeans._acceleration import Anderson, Point
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
-from sk_softkmeans._steps import Assignment, m_step, precision
-
-# The largest ratio of two successive shifts that the stopping test believes.
-_MAX_RATE = 0.999
+from sk_softkmeans._steps import Assignment, Stats, precision
 
 
 class FitResult(NamedTuple):
@@ -28,18 +27,6 @@ class FitResult(NamedTuple):
     path: np.recarray | None = None
 
 
-class Means:
-    """Expectation-maximisation: the next centers are the weighted means."""
-
-    def advance(self, centers, stats):
-        """Return the centers after those of an E-step."""
-        return m_step(stats)
-
-    def settle(self, centers):
-        """Return the centers that a run ends with."""
-        return centers
-
-
 def enter(chunks, moments, centers, temperature):
     """Return the temperature to compute with, and the centers ready for a pass."""
     peak = max(moments.peak, (centers**2).sum(axis=1).max())
@@ -47,48 +34,81 @@ def enter(chunks, moments, centers, temperature):
     return effective, Centers(centers, moments.origin, dtype)
 
 
+class Expectation(NamedTuple):
+    """An E-step: its kind, its centers, the temperature it computed with, its sums."""
+
+    step: object
+    entering: Centers
+    effective: float
+    stats: Stats
+
+
+def expectation(chunks, moments, steps, centers, temperature):
+    """Return the `Expectation` of centers at a temperature."""
+    effective, entering = enter(chunks, moments, centers, temperature)
+    step = steps.soft if effective else steps.hard
+    return Expectation(
+        step, entering, effective, step.reduce(chunks, entering, effective)
+    )
+
+
 def run(
     chunks, moments, centers, schedule, steps, *, max_iter, tol, monitor, update=None
 ):
-    """Lower the free energy from initial centers, about the origin of `moments`.
+    """Lower the objective of `schedule` from initial centers, about the origin.
 
     `schedule` gives the temperatures (see `_schedules`), `steps` the memberships and
-    `update` the centers after them: `Means` if None. `tol` is relative to the mean
-    variance of the features.
+    `update` the centers after them: by `Anderson` acceleration if None. `tol` is
+    relative to the mean variance of the features.
     """
-    origin, update = moments.origin, update or Means()
+    update = update or Anderson(moments, chunks.X.dtype)
     steps.hard.begin()
     stopping = _StoppingTest(tol, moments.variance)
-    temperature = schedule.first(lambda: hard_inertia(chunks, origin, centers))
+    first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
+    point = image = Point(centers, first)
     free_energies, temperatures = [], []
     reason = None
 
+    def expect():
+        at = partial(expectation, chunks, moments, steps, point.centers)
+        temperature, found = schedule.expect(at, point.temperature)
+        return temperature, found, schedule.objective(found.stats.value, temperature)
+
     for _ in range(max_iter):
         monitor.begin_iteration()
-        effective, entering = enter(chunks, moments, centers, temperature)
-        step = steps.soft if effective else steps.hard
-        stats = step.reduce(chunks, entering, effective)
+        temperature, (step, entering, effective, stats), objective = expect()
+        while update.rejects(objective):
+            point = image
+            temperature, (step, entering, effective, stats), objective = expect()
         free_energies.append(stats.value)
         temperatures.append(temperature)
         moved = relocate(chunks, stats, entering, effective, steps.assignment)
 
-        centers, old_centers = update.advance(centers, stats), centers
-        shifts = ((centers - old_centers) ** 2).sum(axis=1)
+        point, guess = Point(point.centers, temperature), point.temperature
+        means = update.means(point.centers, stats)
+        shifts = ((means - point.centers) ** 2).sum(axis=1)
         # From sum w p d about the old centers to the new: less by mass times squared
         # shift. A relocated center has its one sample at distance 0.
         gains = stats.mass * shifts
         gains[moved] = 0
-        following = schedule.following(stats.distortion - gains.sum())
-        drift = abs(following - temperature) / temperature if effective else 0.0
-        temperature = following
+        following = schedule.following(temperature, stats.distortion - gains.sum())
+        drift = abs(following - guess) / following if effective else 0.0
+        image = Point(means, following)
 
-        monitor.end_iteration(old_centers, stats.value, centers, temperature)
-        reason = stopping.reason(step, np.sqrt(shifts.sum()), drift)
+        monitor.end_iteration(point.centers, stats.value, *image)
+        if step.hard or len(moved):
+            update.forget()
+        if step.hard:
+            left, point = np.sqrt(shifts.sum()), image
+        else:
+            heat = schedule.heat(temperature)
+            left, point = update.advance(point, image, stats, heat)
+        reason = stopping.reason(step, left, drift)
         if reason or monitor.stopped:
             break
     return FitResult(
-        update.settle(centers),
-        temperature,
+        update.settle(image.centers),
+        image.temperature,
         np.array(free_energies),
         np.array(temperatures),
         reason,
@@ -96,28 +116,20 @@ def run(
 
 
 class _StoppingTest:
-    """KMeans's test in hard steps; in soft ones, of the distance that is left to go.
+    """KMeans's test, of the distance that is estimated to be left to go.
 
-    Near a transition a small shift means slow, not close: if shifts go on shrinking
-    at the rate of the last two, what is left to go is ``shift / (1 - rate)``.
+    Near a transition a small shift means slow, not close.
     """
 
     def __init__(self, tol, variance):
         self._tol, self._tolerance = tol, tol * variance
-        self._last = None
 
-    def reason(self, step, shift, drift):
+    def reason(self, step, left, drift):
         """Return why the run has converged, or None."""
         if not step.changed:
             return "strict convergence"
-        rate = 0.0
-        if not step.hard:
-            ratio = shift / self._last if self._last else np.inf
-            rate = min(ratio, _MAX_RATE)
-        self._last = shift
-        left = (shift / (1 - rate)) ** 2
-        if left <= self._tolerance and drift <= self._tol:
-            return f"center shift {left} within tolerance {self._tolerance}"
+        if left**2 <= self._tolerance and drift <= self._tol:
+            return f"center shift {left**2} within tolerance {self._tolerance}"
         return None
 
 

@@ -4,7 +4,7 @@ from scipy.sparse import csr_array, csr_matrix, vstack
 from sklearn import get_config
 
 from sk_softkmeans._assignments import ALPHA, make_assignment
-from sk_softkmeans._base import BaseSoftKMeans
+from sk_softkmeans._base import TEMPERATURE, BaseSoftKMeans
 
 
 class EntmaxKMeans(BaseSoftKMeans):
@@ -146,6 +146,7 @@ class EntmaxKMeans(BaseSoftKMeans):
 
     _parameter_constraints: dict = {
         **BaseSoftKMeans._parameter_constraints,
+        **TEMPERATURE,
         "alpha": ALPHA,
         "sparse_output": ["boolean"],
     }
@@ -168,8 +169,6 @@ class EntmaxKMeans(BaseSoftKMeans):
     ):
         super().__init__(
             n_clusters,
-            temperature=temperature,
-            temperature_unit=temperature_unit,
             init=init,
             n_init=n_init,
             max_iter=max_iter,
@@ -178,6 +177,8 @@ class EntmaxKMeans(BaseSoftKMeans):
             verbose=verbose,
             random_state=random_state,
         )
+        self.temperature = temperature
+        self.temperature_unit = temperature_unit
         self.alpha = alpha
         self.sparse_output = sparse_output
 

@@ -1,16 +1,21 @@
 """Temperatures of the iterations, and the critical temperature of data.
 
-A schedule has ``first(inertia)``, the temperature of the first iteration, where calling
-`inertia` gives the hard inertia of the initial centers; ``following(distortion)``, that
-of the next one given the distortion after an M-step; and `learned`, whether it needs
-the distortion.
+The schedule of a run has ``first(inertia)``, the temperature to begin with, where
+calling `inertia` gives the hard inertia of the initial centers; ``expect(at,
+temperature)``, the temperature of an iteration and the E-step at it, where `at` makes
+the E-step of a temperature, and ``following(temperature, distortion)``, what is
+expected of the next one given the distortion after the M-step. The iterations lower its
+``objective(free_energy, temperature)``. `learned` says whether the distortion is
+needed.
 """
 
+from functools import cache
 from itertools import count
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sk_softkmeans._assignments import ALPHA
@@ -27,6 +32,11 @@ from sk_softkmeans._validation import (
 _MAX_COVARIANCE = 1024
 # Where nothing else ends it, cooling ends at this share of the spread of the samples.
 _LEAST = 1e-6
+# A distortion is met when it is so near, in units of its rounding.
+_ROUNDINGS = 4
+# Of log T: below this, two points say nothing of a slope, which is taken as at least
+# this.
+_FLAT = 1e-4
 
 
 class Constant:
@@ -41,16 +51,24 @@ class Constant:
         """Return the temperature."""
         return self.temperature
 
-    def following(self, distortion):
+    def expect(self, at, temperature):
+        """Return the temperature that was expected, and the E-step at it."""
+        return temperature, at(temperature)
+
+    def following(self, temperature, distortion):
         """Return the temperature."""
-        return self.temperature
+        return temperature
 
     def objective(self, free_energy, temperature):
-        """Return what the iterations lower: the free energy."""
+        """Return the free energy."""
         return free_energy
 
+    def heat(self, temperature):
+        """Return half the curvature of F' in the logarithm of T, where T is free."""
+        return 0.0
 
-class Learned:
+
+class Learned(Constant):
     """`factor` times the within-cluster variance per feature, after every M-step.
 
     Iterations lower G = F' / T + (W d / factor) log T (`size` is W d): each of E-step,
@@ -64,15 +82,98 @@ class Learned:
 
     def first(self, inertia):
         """Return the temperature for hard memberships."""
-        return self.following(inertia())
+        return self.following(None, inertia())
 
-    def following(self, distortion):
+    def following(self, temperature, distortion):
         """Return the temperature for a distortion, at least that of the floor."""
         return self.factor * max(distortion / self.size, self.floor)
 
     def objective(self, free_energy, temperature):
         """Return G."""
         return free_energy / temperature + self.size / self.factor * np.log(temperature)
+
+    def heat(self, temperature):
+        """Return half the curvature of T G in the logarithm of T."""
+        return self.size / self.factor * temperature / 2
+
+
+class Solved(Constant):
+    """The temperature at which the distortion of the centers is `target`.
+
+    Hard steps come first, until the inertia is below the target. From then on every
+    E-step and M-step raises the entropy.
+
+    Parameters
+    ----------
+    target : float
+        The distortion sum w p d.
+    size : float
+        W d: `target` over this is a first guess at the temperature.
+    least : float
+        W Omega(u), the negentropy of uniform memberships.
+    eps : float
+        The relative rounding of distances.
+    """
+
+    learned = True
+
+    def __init__(self, target, size, least, eps):
+        self.target, self.least = target, least
+        self._guess, self._tolerance = target / size, _ROUNDINGS * eps
+
+    def first(self, inertia):
+        """Return 0: whether the target can be reached is not known yet."""
+        self._slope = 1.0
+        return 0.0
+
+    def expect(self, at, temperature):
+        """Return the temperature that is solved for, and the E-step at it."""
+        found = {}
+
+        def distortion(temperature):
+            found[temperature] = at(temperature)
+            return found[temperature].stats.distortion
+
+        temperature, self._slope = self.solve(distortion, temperature, self._slope)
+        return temperature, found[temperature]
+
+    def solve(self, distortion, temperature, slope=1.0):
+        """Return the temperature whose distortion is the target, by a guess at it.
+
+        The distortion rises with the temperature; it is 0 where the target is too low.
+        The root in log T is looked for beyond where it would be by a slope. That of the
+        relative distortion is returned as well.
+        """
+        if not temperature:
+            if distortion(0.0) >= self.target:
+                return 0.0, slope
+            temperature = self._guess
+
+        @cache
+        def excess(x):
+            share = distortion(float(np.exp(x))) / self.target - 1
+            return share if abs(share) > self._tolerance else 0.0
+
+        a = b = float(np.log(temperature))
+        reach = 2 * excess(a) / slope
+        while excess(a) * excess(b) > 0:
+            if np.exp(b) == 0:
+                return 0.0, slope
+            a, b = b, b - reach
+            reach *= 4
+        if abs(b - a) > _FLAT:
+            slope = max((excess(b) - excess(a)) / (b - a), _FLAT)
+        return float(np.exp(brentq(excess, a, b, xtol=self._tolerance))), slope
+
+    def entropy(self, free_energy, temperature):
+        """Return the entropy of memberships whose distortion is the target."""
+        if not temperature:
+            return 0.0
+        return (self.target - free_energy) / temperature - self.least
+
+    def objective(self, free_energy, temperature):
+        """Return the entropy with its sign changed; 0 for hard memberships."""
+        return -self.entropy(free_energy, temperature)
 
 
 class Geometric:

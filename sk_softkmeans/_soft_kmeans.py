@@ -1,6 +1,6 @@
 """Soft k-means: softmax responsibilities at a temperature."""
 
-from sk_softkmeans._base import BaseSoftKMeans
+from sk_softkmeans._base import TEMPERATURE, BaseSoftKMeans
 
 
 class SoftKMeans(BaseSoftKMeans):
@@ -124,6 +124,11 @@ class SoftKMeans(BaseSoftKMeans):
     16.0
     """
 
+    _parameter_constraints: dict = {
+        **BaseSoftKMeans._parameter_constraints,
+        **TEMPERATURE,
+    }
+
     def __init__(
         self,
         n_clusters=8,
@@ -140,8 +145,6 @@ class SoftKMeans(BaseSoftKMeans):
     ):
         super().__init__(
             n_clusters,
-            temperature=temperature,
-            temperature_unit=temperature_unit,
             init=init,
             n_init=n_init,
             max_iter=max_iter,
@@ -150,3 +153,5 @@ class SoftKMeans(BaseSoftKMeans):
             verbose=verbose,
             random_state=random_state,
         )
+        self.temperature = temperature
+        self.temperature_unit = temperature_unit

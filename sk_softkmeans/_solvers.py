@@ -18,7 +18,8 @@ Where every omega is p, as in hard memberships, the same step is Lloyd's.
 import numpy as np
 from scipy.optimize import minimize
 
-from sk_softkmeans._em import FitResult, Means, enter, run
+from sk_softkmeans._acceleration import Means
+from sk_softkmeans._em import FitResult, enter, run
 from sk_softkmeans._schedules import Constant
 from sk_softkmeans._steps import DenseStep, m_step
 
@@ -89,7 +90,7 @@ class _Solver:
             centers,
             Constant(temperature),
             steps,
-            update=self.update(chunks.X.dtype),
+            update=self.update(moments, chunks.X.dtype),
             **limits,
         )
 
@@ -101,35 +102,37 @@ class _Solver:
 class ExpectationMaximisation(_Solver):
     """EM, which lowers the free energy."""
 
-    def update(self, dtype):
-        """Return what gives the next centers."""
-        return Means()
+    def update(self, moments, dtype):
+        """Return what gives the next centers: the default."""
 
 
 class GradientDescent(_Solver):
     """Gradient descent with the step 1 / (2 N_k), halved while the loss rises."""
 
-    def update(self, dtype):
+    def update(self, moments, dtype):
         """Return what gives the next centers."""
-        return LineSearch(self.loss, float(np.finfo(dtype).eps))
+        return LineSearch(moments, self.loss, float(np.finfo(dtype).eps))
 
 
-class LineSearch:
+class LineSearch(Means):
     """Centers along the last direction, as far as the loss falls enough.
 
     Parameters
     ----------
+    moments : Moments
+        The moments of the samples.
     loss : callable
         Of the statistics of a step, the loss.
     eps : float
         The relative rounding of distances.
     """
 
-    def __init__(self, loss, eps):
+    def __init__(self, moments, loss, eps):
+        super().__init__(moments)
         self._loss, self._eps = loss, eps
         self._limit = np.inf
 
-    def advance(self, centers, stats):
+    def means(self, centers, stats):
         """Return the centers after those of an E-step, or between it and the last."""
         loss = self._loss(stats)
         if loss > self._limit:

@@ -5,7 +5,7 @@ chunk contributes to an iteration, so chunks, threads, weights and distributed p
 are only ways to add.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,8 @@ class Stats:
         sum w Omega(p); only of steps that are asked for it.
     distortion : float
         sum w p d; only of steps that are asked for it.
+    softness : float
+        By how much less sum w F' is than if memberships were hard, over T.
     """
 
     mass: np.ndarray
@@ -37,6 +39,7 @@ class Stats:
     value: float
     omega: float = 0.0
     distortion: float = 0.0
+    softness: float = 0.0
 
     def __iadd__(self, other):
         """Add the statistics of other samples about the same origin."""
@@ -45,12 +48,12 @@ class Stats:
         self.value += other.value
         self.omega += other.omega
         self.distortion += other.distortion
+        self.softness += other.softness
         return self
 
     def about(self, shift):
         """Return the same statistics about the origin ``o + shift``."""
-        sums = self.sums - np.outer(self.mass, shift)
-        return Stats(self.mass, sums, self.value, self.omega, self.distortion)
+        return replace(self, sums=self.sums - np.outer(self.mass, shift))
 
 
 class _Step:
@@ -138,14 +141,15 @@ class DenseStep(_Step):
         in_place = self.assignment.in_place and not self.with_distortion
         out = z if in_place else block.scratch("map", z.shape, z.dtype)
         total, value = self.assignment.respond(z, out, layout)
-        stats = {}
+        uniform, weighted = self.assignment.uniform(len(centers)), weights @ value
+        stats = {"softness": -uniform * weights.sum() - weighted}
         if self.with_distortion:
             excess = -layout.dot(z, out) / total
-            omega = value - excess + self.assignment.uniform(len(centers))
+            omega = value - excess + uniform
             stats["omega"] = weights @ omega
             stats["distortion"] = nearest + temperature * (weights @ excess)
         mass, sums = self._sums(block, z, out, total, weights, layout, centers)
-        return Stats(mass, sums, nearest + temperature * (weights @ value), **stats)
+        return Stats(mass, sums, nearest + temperature * weighted, **stats)
 
     def _sums(self, block, z, out, total, weights, layout, centers):
         """Return the masses and sums of responsibilities ``out / total``."""

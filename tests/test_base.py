@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_softkmeans import SoftKMeans, critical_temperature
 
-TEMPERATURES = pytest.mark.temperatures(0, 1e-300, "auto", "ml", 1e6)
+TEMPERATURES = pytest.mark.temperatures(0, 1e-300, "auto", "ml", 1e6, "solved")
 METHODS = [
     "predict",
     "predict_proba",
@@ -78,10 +78,10 @@ def weights():
 @TEMPERATURES
 @pytest.mark.parametrize("ties", [False, True])
 def test_labels_are_the_largest_responsibilities(
-    estimator_class, blobs, ties, temperature, container, dtype
+    estimator_class, blobs, ties, temperature, container, dtype, at
 ):
     X = container((GRID if ties else blobs).astype(dtype))
-    model = estimator_class(5, temperature=temperature, random_state=0).fit(X)
+    model = estimator_class(5, **at(temperature), random_state=0).fit(X)
     proba = model.predict_proba(X)
     assert proba.dtype == dtype
     assert model.labels_.dtype == np.int32
@@ -95,14 +95,12 @@ def test_labels_are_the_largest_responsibilities(
 
 @QUIET
 @DENSE_AND_SPARSE
-@pytest.mark.temperatures(1e-300, "auto", "ml", 1e6)
+@pytest.mark.temperatures(1e-300, "auto", "ml", 1e6, "solved")
 def test_responsibilities_by_definition(
-    estimator_class, definition, blobs, temperature, container, dtype
+    estimator_class, definition, blobs, temperature, container, dtype, at
 ):
     X = blobs.astype(dtype)
-    model = estimator_class(5, temperature=temperature, random_state=0).fit(
-        container(X)
-    )
+    model = estimator_class(5, **at(temperature), random_state=0).fit(container(X))
     expected = definition.responsibilities(distances(model, X), model.temperature_)
     atol = 1e-12 if dtype == np.float64 else 1e-5
     proba = model.predict_proba(container(X))
@@ -110,10 +108,15 @@ def test_responsibilities_by_definition(
     np.testing.assert_array_equal(model.labels_, expected.argmax(axis=1))
 
 
+@pytest.mark.temperatures(0)
 @DENSE_AND_SPARSE
-def test_responsibilities_at_temperature_0(estimator_class, container, blobs, dtype):
+def test_responsibilities_at_temperature_0(
+    estimator_class, temperature, container, blobs, dtype
+):
     X = blobs.astype(dtype)
-    model = estimator_class(5, temperature=0, random_state=0).fit(container(X))
+    model = estimator_class(5, temperature=temperature, random_state=0).fit(
+        container(X)
+    )
     expected = np.eye(5)[distances(model, X).argmin(axis=1)]
     np.testing.assert_array_equal(model.predict_proba(container(X)), expected)
     with np.errstate(divide="ignore"):
@@ -125,10 +128,10 @@ def test_responsibilities_at_temperature_0(estimator_class, container, blobs, dt
 @DENSE_AND_SPARSE
 @TEMPERATURES
 def test_log_responsibilities_are_logarithms(
-    estimator_class, blobs, temperature, container, dtype
+    estimator_class, blobs, temperature, container, dtype, at
 ):
     X = container(blobs.astype(dtype))
-    model = estimator_class(5, temperature=temperature, random_state=0).fit(X)
+    model = estimator_class(5, **at(temperature), random_state=0).fit(X)
     log_proba, proba = model.predict_log_proba(X), model.predict_proba(X)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(np.exp(log_proba), proba, rtol=rtol, atol=1e-30)
@@ -148,11 +151,11 @@ def test_log_responsibilities_do_not_underflow(blobs, temperature, container, dt
     assert (model.predict_proba(container(X)) == 0).any()
 
 
-@pytest.mark.parametrize("temperature", [0, 5.0, "auto"])
+@pytest.mark.temperatures(0, 5.0, "auto", "solved")
 def test_attributes_by_definition(
-    estimator_class, definition, blobs, weights, temperature
+    estimator_class, definition, blobs, weights, temperature, at
 ):
-    model = estimator_class(5, temperature=temperature, random_state=0)
+    model = estimator_class(5, **at(temperature), random_state=0)
     model.fit(blobs, sample_weight=weights)
     d, T = distances(model, blobs), model.temperature_
     soft_inertia = weights @ (definition.responsibilities(d, T) * d).sum(axis=1)
@@ -203,14 +206,15 @@ def test_transform(estimator_class, blobs, container, dtype):
     np.testing.assert_array_equal(model.transform(X), model.predict_proba(X))
 
 
+@pytest.mark.temperatures(0)
 @DENSE_AND_SPARSE
 @pytest.mark.parametrize("n_features", [3, 30])
 def test_a_sample_on_its_center_is_at_distance_0(
-    estimator_class, n_features, container, dtype
+    estimator_class, temperature, n_features, container, dtype
 ):
     X = np.random.RandomState(0).standard_normal((12, n_features)).astype(dtype)
     X[X < 0.1] = 0
-    model = estimator_class(12, temperature=0, init=X).fit(container(X))
+    model = estimator_class(12, temperature=temperature, init=X).fit(container(X))
     nearest = model.transform(container(X)).min(axis=1)
     # But for the rounding of the center, which is a mean plus a difference.
     assert nearest.max() < 8 * np.finfo(dtype).eps * np.linalg.norm(X, axis=1).max()
@@ -271,14 +275,12 @@ def test_frames_in(blobs, model, library):
 
 @QUIET
 @DENSE_AND_SPARSE
-@pytest.mark.temperatures(0, "auto", "ml", 1e6)
+@pytest.mark.temperatures(0, "auto", "ml", 1e6, "solved")
 def test_score_by_definition(
-    estimator_class, blobs, weights, temperature, container, dtype
+    estimator_class, blobs, weights, temperature, container, dtype, at
 ):
     X = blobs.astype(dtype)
-    model = estimator_class(5, temperature=temperature, random_state=0).fit(
-        container(X)
-    )
+    model = estimator_class(5, **at(temperature), random_state=0).fit(container(X))
     expected = log_density(model, X)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
     score_samples = model.score_samples(container(X))
@@ -306,9 +308,9 @@ def test_criteria_are_those_of_a_gaussian_mixture(blobs, model):
     )
 
 
-@pytest.mark.parametrize("temperature", [0, "auto"])
-def test_sample(estimator_class, blobs, seed, dtype, temperature):
-    model = estimator_class(5, temperature=temperature, random_state=seed)
+@pytest.mark.temperatures(0, "auto", "solved")
+def test_sample(estimator_class, blobs, seed, dtype, temperature, at):
+    model = estimator_class(5, **at(temperature), random_state=seed)
     centers = model.fit(blobs.astype(dtype)).cluster_centers_
     X, y = model.sample(20_000)
     assert X.shape == (20_000, 4)
@@ -361,16 +363,16 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("temperature", [0, "auto"])
+@pytest.mark.temperatures(0, "auto", "solved")
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_any_array_gives_what_a_plain_one_gives(
-    estimator_class, blobs, layout, temperature
+    estimator_class, blobs, layout, temperature, at
 ):
     given = layout(blobs)
     untouched = copy.deepcopy(given)
     dtype = np.float32 if np.asarray(given).dtype == np.float32 else np.float64
     plain = np.array(given, dtype=dtype, order="C")
-    model = estimator_class(5, temperature=temperature, random_state=0)
+    model = estimator_class(5, **at(temperature), random_state=0)
     expected = fitted_bytes(clone(model).fit(plain))
     assert fitted_bytes(model.fit(given)) == expected
     np.testing.assert_array_equal(model.predict(given), model.labels_)
@@ -385,6 +387,7 @@ def test_memmap(blobs, tmp_path, model):
 
 
 @pytest.mark.parametrize("sort", [True, False])
+@pytest.mark.with_temperature
 def test_sparse_input_is_not_changed(estimator_class, sort):
     X = csr_array(np.random.RandomState(0).poisson(0.5, (60, 6)).astype(float))
     if not sort:
@@ -405,13 +408,13 @@ def test_sparse_input_is_not_changed(estimator_class, sort):
     np.testing.assert_allclose(model.cluster_centers_, centers, atol=1e-15)
 
 
-@pytest.mark.parametrize("temperature", [0, "auto"])
-def test_duplicate_entries_of_csr_are_summed(estimator_class, temperature):
+@pytest.mark.temperatures(0, "auto", "solved")
+def test_duplicate_entries_of_csr_are_summed(estimator_class, temperature, at):
     X = csr_array(np.random.RandomState(0).poisson(0.5, (60, 6)).astype(float))
     halves = np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr
     given = csr_array(halves, shape=X.shape)
-    model = estimator_class(4, temperature=temperature, init=X[:4].toarray()).fit(given)
-    expected = estimator_class(4, temperature=temperature, init=X[:4].toarray()).fit(X)
+    model = estimator_class(4, **at(temperature), init=X[:4].toarray()).fit(given)
+    expected = estimator_class(4, **at(temperature), init=X[:4].toarray()).fit(X)
     assert model.inertia_ == pytest.approx(expected.inertia_)
     assert model.score(given) == pytest.approx(expected.score(X))
     np.testing.assert_allclose(model.transform(given), expected.transform(X))
@@ -455,6 +458,7 @@ def test_fit_changes_no_parameter(estimator_class, blobs, shape):
 
 # joblib does not compute in the forked process that old polars warns of.
 @pytest.mark.filterwarnings("ignore:Using fork:RuntimeWarning")
+@pytest.mark.with_temperature
 def test_grid_search_over_temperatures(estimator_class, alpha, blobs):
     model = estimator_class(5, temperature_unit="critical", random_state=0)
     pipeline = make_pipeline(StandardScaler(), model)
@@ -559,16 +563,16 @@ def test_init_callable(estimator_class, blobs, container, offset):
 
 
 @DENSE_AND_SPARSE
-@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
+@pytest.mark.temperatures(0, 1.0, "auto", "solved")
 @pytest.mark.parametrize("weighted", [False, True])
 def test_memberships_start_from_their_means(
-    estimator_class, blobs, weights, weighted, temperature, container, dtype
+    estimator_class, blobs, weights, weighted, temperature, container, dtype, at
 ):
     X, w = blobs.astype(dtype), weights if weighted else np.ones(300)
     P = np.random.RandomState(0).dirichlet(np.full(5, 0.2), 300)
     means = (P.T * w) @ X / (P.T @ w)[:, np.newaxis]
     models = [
-        estimator_class(5, temperature=temperature, init=init, max_iter=10_000).fit(
+        estimator_class(5, **at(temperature), init=init, max_iter=10_000).fit(
             container(X), sample_weight=w if weighted else None
         )
         for init in (P, means)
@@ -578,18 +582,19 @@ def test_memberships_start_from_their_means(
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol)
 
 
-def test_centers_win_where_both_shapes_fit(estimator_class):
+@pytest.mark.temperatures(0)
+def test_centers_win_where_both_shapes_fit(estimator_class, temperature):
     X = np.array([[0.0, 1.0], [1.0, 0.0]])
-    model = estimator_class(2, temperature=0, init=X[::-1]).fit(X)
+    model = estimator_class(2, temperature=temperature, init=X[::-1]).fit(X)
     np.testing.assert_array_equal(model.cluster_centers_, X[::-1])
 
 
 # Words
 
 
-@pytest.mark.parametrize("temperature", [0, 5.0, "auto"])
-def test_verbose(estimator_class, blobs, temperature, capsys):
-    model = estimator_class(5, temperature=temperature, verbose=1, random_state=0)
+@pytest.mark.temperatures(0, 5.0, "auto", "solved")
+def test_verbose(estimator_class, blobs, temperature, capsys, at):
+    model = estimator_class(5, **at(temperature), verbose=1, random_state=0)
     start, *iterations, end = model.fit(blobs) and capsys.readouterr().out.splitlines()
     assert start == "Initialization complete"
     assert end.startswith(f"Converged at iteration {model.n_iter_ - 1}: ")
@@ -655,12 +660,12 @@ def test_max_iter_is_not_warned_of_when_hard(estimator_class, blobs):
 
 @pytest.mark.one_temperature
 @pytest.mark.parametrize(("temperature", "more"), [(0, ""), (0.1, " Or centers")])
-def test_few_distinct_samples_are_warned_of(estimator_class, temperature, more):
+def test_few_distinct_samples_are_warned_of(estimator_class, temperature, more, at):
     X = np.repeat([[0.0, 0], [5, 0], [0, 5]], 4, axis=0)
     with pytest.warns(ConvergenceWarning) as theirs:
         KMeans(5, random_state=0).fit(X)
     with pytest.warns(ConvergenceWarning) as ours:
-        estimator_class(5, temperature=temperature, random_state=0).fit(X)
+        estimator_class(5, **at(temperature), random_state=0).fit(X)
     assert len(ours) == 1
     assert str(ours[0].message).startswith(str(theirs[0].message) + more)
     assert bool(more) or str(ours[0].message) == str(theirs[0].message)
@@ -671,9 +676,11 @@ def test_few_distinct_samples_are_warned_of(estimator_class, temperature, more):
 
 @DENSE_AND_SPARSE
 @TEMPERATURES
-def test_one_cluster(estimator_class, blobs, weights, temperature, container, dtype):
+def test_one_cluster(
+    estimator_class, blobs, weights, temperature, container, dtype, at
+):
     X = container(blobs.astype(dtype))
-    model = estimator_class(1, temperature=temperature).fit(X, sample_weight=weights)
+    model = estimator_class(1, **at(temperature)).fit(X, sample_weight=weights)
     mean = np.average(blobs, axis=0, weights=weights)
     rtol = 1e-12 if dtype == np.float64 else 1e-5
     np.testing.assert_allclose(model.cluster_centers_, [mean], rtol=rtol)
@@ -688,10 +695,10 @@ def test_one_cluster(estimator_class, blobs, weights, temperature, container, dt
 @pytest.mark.parametrize("n_samples", [1, 12])
 @TEMPERATURES
 def test_as_many_clusters_as_samples(
-    estimator_class, blobs, n_samples, temperature, container, dtype, assert_finite
+    estimator_class, blobs, n_samples, temperature, container, dtype, assert_finite, at
 ):
     X = container(blobs[:n_samples].astype(dtype))
-    model = estimator_class(n_samples, temperature=temperature, random_state=0).fit(X)
+    model = estimator_class(n_samples, **at(temperature), random_state=0).fit(X)
     if temperature == 0:
         # The centers are rounded, and CSR rows are not centered.
         rounding = 100 * np.finfo(dtype).eps
@@ -702,7 +709,6 @@ def test_as_many_clusters_as_samples(
 
 @QUIET
 @DENSE_AND_SPARSE
-@pytest.mark.parametrize("unit", ["absolute", "critical"])
 @pytest.mark.parametrize("n_clusters", [1, 3])
 @pytest.mark.parametrize("value", [0, 0.1, 1e10])
 @TEMPERATURES
@@ -711,20 +717,28 @@ def test_constant_data(
     value,
     n_clusters,
     temperature,
-    unit,
     container,
     dtype,
     assert_finite,
+    at,
 ):
     X = container(np.full((20, 2), value, dtype))
-    model = estimator_class(n_clusters, temperature=temperature, temperature_unit=unit)
-    model.set_params(random_state=0).fit(X)
+    model = estimator_class(n_clusters, **at(temperature), random_state=0).fit(X)
     # CSR rows are not centered.
     rtol = 0.0 if container is np.array else 4 * float(np.finfo(dtype).eps)
     np.testing.assert_allclose(model.cluster_centers_, dtype(value), rtol=rtol)
     objectives = model.inertia_, model.soft_inertia_, model.free_energy_
     assert objectives == pytest.approx((0, 0, 0), abs=40 * rtol * value**2)
     assert_finite(model, X)
+
+
+@QUIET
+@pytest.mark.with_temperature
+def test_constant_data_have_no_critical_temperature(estimator_class):
+    X = np.full((20, 2), 0.1)
+    model = estimator_class(3, temperature=0.5, temperature_unit="critical").fit(X)
+    assert model.temperature_ == 0
+    assert model.free_energy_ == 0
 
 
 @pytest.fixture
@@ -757,6 +771,7 @@ def test_weights_whose_sums_overflow_are_named(estimator_class, blobs, largest):
         estimator_class(5).fit(blobs * 1e5, sample_weight=np.full(len(blobs), largest))
 
 
+@pytest.mark.with_temperature
 def test_float32_log_density_far_away_is_minus_infinity(estimator_class, blobs):
     X = blobs[:5].astype(np.float32)
     model = estimator_class(5, init=X).fit(X)

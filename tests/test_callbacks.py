@@ -62,7 +62,7 @@ def own_score(estimator, X, y=None, sample_weight=None):
 @pytest.fixture
 def model(estimator_class):
     """Return a model of two runs."""
-    return estimator_class(3, temperature=1.0, init="random", n_init=2, random_state=0)
+    return estimator_class(3, init="random", n_init=2, random_state=0)
 
 
 def recorded(model, blobs, record, **parameters):
@@ -109,18 +109,18 @@ def test_a_stopped_annealing_has_not_converged(blobs, stop):
     assert model.converged_ == (stop == "restart")
 
 
-@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
-def test_callbacks_do_not_change_the_fit(model, blobs, temperature):
-    watched = recorded(model, blobs, Record(), temperature=temperature)
-    alone = clone(model).set_params(temperature=temperature).fit(blobs)
+@pytest.mark.temperatures(0, 1.0, "auto", "solved")
+def test_callbacks_do_not_change_the_fit(model, blobs, temperature, at):
+    watched = recorded(model, blobs, Record(), **at(temperature))
+    alone = clone(model).set_params(**at(temperature)).fit(blobs)
     assert fitted_bytes(watched) == fitted_bytes(alone)
     assert set(vars(watched)) - set(vars(alone)) == {"_skl_callbacks"}
 
 
-@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
-def test_fitted_estimators_work(model, blobs, temperature):
+@pytest.mark.temperatures(0, 1.0, "auto", "solved")
+def test_fitted_estimators_work(model, blobs, temperature, at):
     record = Record()
-    model = recorded(model, blobs, record, temperature=temperature, n_init=1)
+    model = recorded(model, blobs, record, **at(temperature), n_init=1)
     assert len(record.models()) == model.n_iter_
     for stage in record.models():
         np.testing.assert_array_equal(stage.predict(blobs), stage.labels_)
@@ -155,10 +155,10 @@ def test_callbacks_see_the_data(estimator_class, blobs):
 
 
 @pytest.mark.parametrize("stop", ["iteration", "restart"])
-@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
-def test_a_callback_stops_the_fit(model, blobs, temperature, stop):
+@pytest.mark.temperatures(0, 1.0, "auto", "solved")
+def test_a_callback_stops_the_fit(model, blobs, temperature, stop, at):
     record = Record(stop)
-    model = recorded(model, blobs, record, temperature=temperature, n_init=3)
+    model = recorded(model, blobs, record, **at(temperature), n_init=3)
     assert [task[0] for task in record.tree].count("restart") == 1
     assert model.converged_ == (stop == "restart")
     assert model.n_iter_ == len(record.models()) == len(model.free_energies_)
@@ -194,11 +194,11 @@ def test_scoring_monitor_logs_every_iteration(estimator_class, blobs, y, weighte
 @pytest.mark.parametrize("wrapped", ["estimator", "pipeline", "search"])
 def test_progress_bar(estimator_class, blobs, capsys, wrapped, depth):
     pytest.importorskip("rich")
-    model = estimator_class(3, temperature=1.0, random_state=0)
+    model = estimator_class(3, random_state=0)
     if wrapped == "pipeline":
         model = make_pipeline(StandardScaler(), model)
     elif wrapped == "search":
-        model = GridSearchCV(model, {"temperature": [1.0, 2.0]}, cv=2)
+        model = GridSearchCV(model, {"n_clusters": [2, 3]}, cv=2)
     model.set_callbacks(callback.ProgressBar(max_propagation_depth=depth)).fit(blobs)
     shown, restart = capsys.readouterr().out, f"{estimator_class.__name__} - restart"
     assert f"{type(model).__name__} - fit" in shown

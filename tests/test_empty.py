@@ -59,6 +59,7 @@ def test_nothing_moves_when_every_sample_is_on_a_center(container):
 
 
 @pytest.mark.parametrize("temperature", [1e-6, 1.0, 30.0])
+@pytest.mark.with_temperature
 def test_relocation_never_raises_the_free_energy(estimator_class, temperature):
     # The far center underflows to an empty cluster at each of these temperatures.
     init = np.array([[-5.0], [5.0], [1e4]])

@@ -5,16 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-TEMPERATURES = pytest.mark.temperatures(0, 8.0, "auto", "ml")
+TEMPERATURES = pytest.mark.temperatures(0, 8.0, "auto", "ml", "solved")
 CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])
 
 
 @pytest.fixture
-def fitted(estimator_class):
+def fitted(estimator_class, at):
     """Return what gives a fitted estimator."""
 
     def fitted(X, temperature, **fit_params):
-        model = estimator_class(5, temperature=temperature, random_state=0)
+        model = estimator_class(5, **at(temperature), random_state=0)
         return model.fit(X, **fit_params)
 
     return fitted
@@ -47,7 +47,7 @@ def test_units_float64(fitted, blobs, temperature, a):
 
 @TEMPERATURES
 @pytest.mark.parametrize("a", [1e-15, 1e-5, 0.3, 1e5, 1e15])
-def test_units_float32(fitted, blobs, temperature, a):
+def test_units_float32(fitted, blobs, temperature, a, at):
     X = blobs.astype(np.float32)
     expected = fitted(X, temperature)
     scaled = X * np.float32(a)
@@ -71,14 +71,14 @@ def test_offset_float64(fitted, blobs, temperature, deviations, atol):
 
 
 @TEMPERATURES
-def test_offset_float32(fitted, blobs, temperature):
+def test_offset_float32(fitted, blobs, temperature, at):
     X = (blobs + 1e3 * blobs.std()).astype(np.float32)
     expected = fitted(X.astype(np.float64), temperature).predict_proba(X)
     assert_allclose(fitted(X, temperature).predict_proba(X), expected, atol=1e-3)
 
 
 @TEMPERATURES
-def test_large_offset_float32(fitted, blobs, temperature):
+def test_large_offset_float32(fitted, blobs, temperature, at):
     X = (blobs + 1e6 * blobs.std()).astype(np.float32)
     result, expected = fitted(X, temperature), fitted(X.astype(float), temperature)
     assert_array_almost_ulp(result.cluster_centers_, expected.cluster_centers_)
@@ -113,7 +113,9 @@ def test_integer_weights_are_repetition(fitted, blobs, temperature, container, s
 
 @TEMPERATURES
 @pytest.mark.parametrize("factor", [1e-300, 0.3, 1e40])
-def test_scaled_weights_change_nothing_else(fitted, blobs, temperature, factor, dtype):
+def test_scaled_weights_change_nothing_else(
+    fitted, blobs, temperature, factor, dtype, at
+):
     X, weights = blobs.astype(dtype), np.random.default_rng(0).random(len(blobs))
     expected = fitted(X, temperature, sample_weight=weights)
     result = fitted(X, temperature, sample_weight=weights * factor)
@@ -132,13 +134,13 @@ def test_unweighted_samples_change_nothing(fitted, blobs, temperature, container
 
 
 @TEMPERATURES
-def test_dense_and_csr_agree(fitted, blobs, temperature):
+def test_dense_and_csr_agree(fitted, blobs, temperature, at):
     X = np.where(abs(blobs) < 2, 0, blobs)
     assert_same_model(fitted(csr_array(X), temperature), fitted(X, temperature))
 
 
 @TEMPERATURES
-def test_float32_and_float64_agree(fitted, blobs, temperature):
+def test_float32_and_float64_agree(fitted, blobs, temperature, at):
     X = blobs.astype(np.float32)
     result, expected = fitted(X, temperature), fitted(X.astype(float), temperature)
     assert result.cluster_centers_.dtype == np.float32
@@ -149,9 +151,9 @@ def test_float32_and_float64_agree(fitted, blobs, temperature):
 
 @TEMPERATURES
 def test_permuted_initial_centers_permute_the_result(
-    estimator_class, blobs, temperature
+    estimator_class, blobs, temperature, at
 ):
-    params = {"temperature": temperature, "tol": 1e-10}
+    params = at(temperature) | {"tol": 1e-10}
     expected = estimator_class(5, init=blobs[:5], **params).fit(blobs)
     order = [3, 0, 4, 1, 2]
     result = estimator_class(5, init=blobs[order], **params).fit(blobs)

@@ -40,6 +40,7 @@ def test_temperature_of_gaussians_is_found(n_features, deviation, seed):
     assert true * 0.85 <= learned.temperature_ <= true * 1.15
 
 
+@pytest.mark.with_temperature
 def test_score_is_flat_where_clusters_do_not_overlap(estimator_class):
     X = gaussians(2, 1.0, 30, seed=0)
     results = search(estimator_class, X, [0, 0.2, 0.6, 2, 6]).cv_results_

@@ -51,6 +51,7 @@ def test_critical_temperature_of_degenerate_data():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.with_temperature
 def test_critical_unit_is_a_multiple(estimator_class, alpha, X, dtype):
     X = X.astype(dtype)
     params = {"temperature": 0.25, "temperature_unit": "critical", "random_state": 0}

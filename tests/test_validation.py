@@ -8,7 +8,13 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, critical_temperature
+from sk_softkmeans import (
+    AnnealedRBFKMeans,
+    EntmaxKMeans,
+    MaxEntropyKMeans,
+    SoftKMeans,
+    critical_temperature,
+)
 
 X = np.random.RandomState(0).standard_normal((20, 3))
 CENTERS = np.random.RandomState(1).standard_normal((4, 3))
@@ -42,8 +48,6 @@ def gives(value):
 
 PARAMETERS = {
     "n_clusters": ["8", 2.0, None, [3], 0, -1, NAN, INF],
-    "temperature": ["high", None, [1.0], 1j, -1.0, NAN, INF, -INF],
-    "temperature_unit": ["kelvin", None, 1, NAN, INF],
     "init": ["k-means", None, 3, NAN, INF],
     "n_init": ["all", None, 1.5, 0, -1, NAN, INF],
     "max_iter": ["10", None, 1.5, 0, -1, NAN, INF],
@@ -52,14 +56,21 @@ PARAMETERS = {
     "verbose": ["yes", None, -1, 1.5, NAN, INF],
     "random_state": ["seed", -1, 1.5, 2**32, NAN, INF],
 }
+TEMPERATURE = {
+    "temperature": ["high", None, [1.0], 1j, -1.0, NAN, INF, -INF],
+    "temperature_unit": ["kelvin", None, 1, NAN, INF],
+}
 # What an estimator has of its own, and values that only others take.
 OWN_PARAMETERS = {
+    SoftKMeans: TEMPERATURE,
     EntmaxKMeans: {
         "alpha": [0.9, 1.0005, 2.1, 0, -1.5, "x", None, [1.5], 1j, NAN, INF, -INF],
         "sparse_output": ["yes", 2, None, NAN],
-        "temperature": ["ml"],
+        **TEMPERATURE,
+        "temperature": [*TEMPERATURE["temperature"], "ml"],
     },
     AnnealedRBFKMeans: {
+        **TEMPERATURE,
         "alpha": [0.9, 1.0005, 2.1, "x", None, NAN, INF],
         "temperature_max": ["hot", None, [1.0], 1j, -1.0, NAN, INF],
         "temperature_min": ["auto", None, [1.0], 1j, -1.0, NAN, INF],
@@ -68,6 +79,11 @@ OWN_PARAMETERS = {
         "solver": ["adam", None, 1],
         "loss": ["inertia", None, "distortion"],
         "relocate": ["yes", None, 2],
+    },
+    MaxEntropyKMeans: {
+        "alpha": [0.9, 1.0005, 2.1, "x", None, NAN, INF],
+        "distortion": ["low", None, [1.0], 1j, 0.0, -0.5, 1.0, 1.5, NAN, INF],
+        "distortion_unit": ["critical", None, 1, NAN],
     },
 }
 BAD_X = {
@@ -174,8 +190,6 @@ def table():
     weighted = {"sample_weight": np.arange(20) % 4 > 0}
     one_hot = {"init": np.eye(4)[np.arange(20) % 4]}
     yield "init column weighs 0", one_hot, weighted, (ValueError, r"\binit\b.*column 0")
-    unit = {"temperature": 1e308, "temperature_unit": "critical"}
-    yield "temperature overflows", unit, {}, (ValueError, r"\btemperature\b")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +227,12 @@ OWN_CASES = [
 @pytest.mark.parametrize(("model", "name"), OWN_CASES)
 def test_bad_parameters_of_their_own(model, name):
     assert_refused(model, {"X": X}, ValueError, rf"\b{name}\b")
+
+
+@pytest.mark.with_temperature
+def test_a_temperature_that_overflows(estimator_class):
+    model = estimator_class(4, temperature=1e308, temperature_unit="critical")
+    assert_refused(model, {"X": X}, ValueError, r"\btemperature\b")
 
 
 def test_a_temperature_is_refused_with_the_parameter_that_excludes_it():

@@ -1,0 +1,168 @@
+"""What does the acceleration save, and does it end as low?
+
+Every fit is made twice from the same k-means++ centers, as it is and by plain EM (the
+same code, told never to begin with acceleration), and their E-steps are counted; those
+of points that were given up count as well. The temperature is fixed, in units of the
+critical one, or learned. A row is the mean over the seeds, with the largest excess of
+the objective over that of EM (relative; the free energy, or G where the temperature is
+learned). What is asked for, case by case:
+
+- at most 1.1 x the E-steps of EM + 2,
+- at most a third of them where EM needs more than 200,
+- an objective that is at most 1e-9 above that of EM.
+
+The cases where one of these does not hold follow the table. An excess far above 1e-9 is
+another local optimum; one far below 0 as well. With tol=1e-4 both may stop a little
+before the optimum, EM often on the slope of a saddle.
+"""
+
+import os
+import statistics
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from unittest import mock
+
+import numpy as np
+from _common import (
+    load_data,
+    make_parser,
+    print_table,
+    print_versions,
+    select,
+    write_csv,
+)
+from sklearn.cluster import kmeans_plusplus
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_softkmeans import EntmaxKMeans, _acceleration, _em
+
+SETS = {
+    "digits": lambda: load_digits().data,
+    "s4": lambda: load_data("s4"),
+    "blobs": lambda: make_blobs(
+        5000, centers=8, n_features=4, cluster_std=2.0, random_state=0
+    )[0],
+    "usps": lambda: load_data("usps"),
+}
+CLUSTERS = (("digits", 10), ("digits", 30), ("s4", 15), ("blobs", 8), ("usps", 20))
+TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 0.95, "auto", "ml")
+TOLERANCES = (1e-4, 1e-8)
+CASES = [
+    (*case, alpha, temperature, tol)
+    for case, alpha, temperature, tol in product(
+        CLUSTERS, (1.0, 1.5, 2.0), TEMPERATURES, TOLERANCES
+    )
+    if alpha == 1 or temperature != "ml"
+]
+HEADER = ["set", "k", "alpha", "T", "tol", "EM", "accelerated", "ratio", "excess"]
+BOUNDS = ("E-steps", "a third", "objective")
+
+
+def fit(X, n_clusters, alpha, temperature, tol, init, *, accelerated):
+    """Return the number of E-steps and the objective."""
+    counted = mock.Mock(side_effect=_em.expectation)
+    slow = _acceleration._SLOW if accelerated else np.inf
+    model = EntmaxKMeans(
+        n_clusters,
+        alpha=alpha,
+        temperature=temperature,
+        temperature_unit="critical",
+        tol=tol,
+        init=init,
+        max_iter=20000,
+    )
+    with (
+        mock.patch.object(_em, "expectation", counted),
+        mock.patch.object(_acceleration, "_SLOW", slow),
+        # Near the critical temperature centers merge.
+        warnings.catch_warnings(action="ignore", category=ConvergenceWarning),
+    ):
+        model.fit(X)
+    objective = model.free_energy_
+    if isinstance(temperature, str):
+        factor = 2 if temperature == "ml" else 3 ** (alpha - 1)
+        T = model.temperature_
+        objective = objective / T + X.size / factor * np.log(T)
+    return counted.call_count, objective
+
+
+def measure(case, seeds):
+    """Return (E-steps, objective) of EM and of the fit, for each seed."""
+    name, n_clusters, *params = case
+    X = SETS[name]()
+    if X is None:
+        return None
+    results = []
+    for seed in range(seeds):
+        init, _ = kmeans_plusplus(X, n_clusters, random_state=seed)
+        em, own = (
+            fit(X, n_clusters, *params, init, accelerated=accelerated)
+            for accelerated in (False, True)
+        )
+        results.append((em, own))
+    return results
+
+
+def excess(em, own):
+    """Return how far the objective is above that of EM, relative to its size."""
+    return (own[1] - em[1]) / abs(em[1])
+
+
+def broken(em, own):
+    """Return the bounds that do not hold."""
+    holds = (
+        own[0] <= 1.1 * em[0] + 2,
+        em[0] <= 200 or own[0] <= em[0] / 3,
+        excess(em, own) <= 1e-9,
+    )
+    return [name for name, held in zip(BOUNDS, holds, strict=True) if not held]
+
+
+def main():
+    """Fit, count and print."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", metavar="TEXT", help="of these rows only")
+    args = parser.parse_args()
+    cases = select(CASES, parser, args)
+    # A process for each CPU, each with one thread.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor() as executor:
+        results = executor.map(measure, cases, [args.seeds] * len(cases))
+        results = {
+            case: runs for case, runs in zip(cases, results, strict=True) if runs
+        }
+    table, failures = [], []
+    for case, runs in results.items():
+        em, own = (statistics.fmean(run[i][0] for run in runs) for i in (0, 1))
+        worst = max(excess(*run) for run in runs)
+        numbers = [f"{em:.0f}", f"{own:.0f}", f"{own / em:.2f}", f"{worst:.1e}"]
+        table.append([*map(str, case), *numbers])
+        for seed, run in enumerate(runs):
+            what = ", ".join(broken(*run))
+            if what:
+                steps = f"{run[0][0]} -> {run[1][0]}"
+                label = " ".join(map(str, case))
+                row = [f"{label}, seed {seed}", steps, f"{excess(*run):.1e}", what]
+                failures.append(row)
+    print_table(HEADER, table)
+    runs = [run for runs in results.values() for run in runs]
+    for name in BOUNDS:
+        n_broken = sum(name in broken(*run) for run in runs)
+        print(f"{name}: holds in {len(runs) - n_broken} of {len(runs)} cases")
+    slow = [own[0] / em[0] for em, own in runs if em[0] > 200]
+    if slow:
+        print(
+            f"Where EM needs more than 200 E-steps ({len(slow)} cases): "
+            f"{statistics.median(slow):.2f} of them (median)"
+        )
+    if failures:
+        print_table(["case", "E-steps", "excess", "does not hold"], failures)
+    print_versions()
+    write_csv(args.output, HEADER, table)
+
+
+if __name__ == "__main__":
+    main()
