@@ -1,5 +1,6 @@
 """Soft k-means for scikit-learn: clusters with memberships at a temperature."""
 
+from sk_softkmeans import metrics
 from sk_softkmeans._annealed import AnnealedRBFKMeans
 from sk_softkmeans._display import TemperaturePathDisplay
 from sk_softkmeans._entmax import entmax
@@ -17,6 +18,7 @@ __all__ = [
     "TemperaturePathDisplay",
     "critical_temperature",
     "entmax",
+    "metrics",
     "temperature_path",
 ]
 

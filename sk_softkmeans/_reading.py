@@ -11,7 +11,7 @@ from sk_softkmeans._moments import extent
 from sk_softkmeans._steps import Assignment, precision
 
 # Below this share of |x| + |c| a distance is recomputed by direct differences.
-_CLOSE = 1e-3
+CLOSE = 1e-3
 # Entries of the differences that are held at a time for that.
 _BATCH = 2**17
 
@@ -61,24 +61,58 @@ def variance_floor(moments, dtype):
     return float(info.eps * moments.variance or info.tiny)
 
 
-def fill_distances(chunks, cluster_centers, out):
-    """Write the Euclidean distances of all samples to all centers."""
+def batches(n_pairs, n_features):
+    """Give slices of pairs, of which there may be none, for direct differences."""
+    size = max(1, _BATCH // n_features)
+    for start in range(0, n_pairs, size):
+        yield slice(start, start + size)
+
+
+class Distances:
+    """Squared distances of the rows of a block to centers, in float64.
+
+    None is lost to cancellation: small ones are direct differences.
+    """
+
+    def __init__(self, block, centers):
+        self._block, self._centers = block, centers
+
+    def to_all(self):
+        """Return those to all centers, a row per sample."""
+        norms = self._block.norms()[:, np.newaxis]
+        squared = np.subtract(norms, self._block.logits(self._centers))
+        limit = CLOSE * (np.sqrt(norms) + np.sqrt(self._centers.norms))
+        close = np.nonzero(squared < limit**2)
+        squared[close] = self.of_pairs(*close)
+        return squared
+
+    def of_pairs(self, rows, clusters):
+        """Return those of some pairs of a row and a cluster, by direct differences."""
+        squared = np.empty(len(rows))
+        for batch in batches(len(rows), len(self._centers.origin)):
+            pairs = rows[batch], clusters[batch]
+            squared[batch] = self._block.pairs(self._centers, *pairs)
+        return squared
+
+
+def read_distances(chunks, cluster_centers, consume):
+    """Return the sum over chunks of ``consume(rows, weights, Distances)``."""
     origin, points, _ = _frame(chunks, cluster_centers)
     centers = Centers(points, origin, np.float64, cluster_centers)
-    center_norms = np.sqrt(centers.norms)
 
-    def _work(block, _):
-        norms = block.norms()
-        squared = np.subtract(norms[:, np.newaxis], block.logits(centers))
-        limit = _CLOSE * (np.sqrt(norms)[:, np.newaxis] + center_norms)
-        rows, clusters = np.nonzero(squared < limit**2)
-        n_pairs = max(1, _BATCH // len(origin))
-        for start in range(0, len(rows), n_pairs):
-            pairs = rows[start : start + n_pairs], clusters[start : start + n_pairs]
-            squared[pairs] = block.pairs(centers, *pairs)
-        out[block.rows] = np.sqrt(squared)
+    def _work(block, weights):
+        return consume(block.rows, weights, Distances(block, centers))
 
-    chunks.reduce(_work, origin, centers.dtype)
+    return chunks.reduce(_work, origin, centers.dtype)
+
+
+def fill_distances(chunks, cluster_centers, out):
+    """Write the Euclidean distances of all samples to all centers."""
+
+    def _consume(rows, _, distances):
+        out[rows] = np.sqrt(distances.to_all())
+
+    read_distances(chunks, cluster_centers, _consume)
 
 
 def _frame(chunks, cluster_centers):

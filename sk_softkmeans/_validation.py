@@ -5,7 +5,7 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -51,7 +51,9 @@ __all__ = [
     "check_data",
     "check_init",
     "check_logits",
+    "check_matching_centers",
     "check_matplotlib_support",
+    "check_memberships",
     "check_temperatures",
     "check_weights",
     "resolve_n_init",
@@ -77,15 +79,15 @@ def _naming(argument):
         raise type(error)(f"Invalid {argument}: {error}") from error
 
 
-def check_data(X, estimator=None, reset=True):
+def check_data(X, estimator=None, reset=True, name="X"):
     """Return X as a float array in any memory order, or as CSR.
 
     With an estimator, also set (`reset`) or compare its number and names of features.
     """
     # The sum by which finite numbers are told from others may overflow.
-    with _naming("X"), np.errstate(invalid="ignore"):
+    with _naming(name), np.errstate(invalid="ignore"):
         if estimator is None:
-            X = check_array(X, input_name="X", **_DATA)
+            X = check_array(X, input_name=name, **_DATA)
         else:
             X = validate_data(estimator, X, reset=reset, **_DATA)
     if issparse(X) and not X.has_canonical_format:
@@ -164,14 +166,43 @@ def check_init(init, X, n_clusters):
         return check_centers(init, X, n_clusters)
     if init.shape != (X.shape[0], n_clusters):
         _raise_center_shape(init, X, n_clusters)
-    # Shares as they are rounded in a file or computed in float32.
-    off = np.flatnonzero((init < 0).any(axis=1) | (abs(init.sum(axis=1) - 1) > 1e-6))
-    if len(off):
-        raise ValueError(
-            f"init must have rows on the simplex when it holds memberships, got "
-            f"{init[off[0]]} in row {off[0]} ({len(off)} such rows)."
-        )
+    _check_simplex(init, "init must have rows on the simplex when it holds memberships")
     return init
+
+
+def check_memberships(P):
+    """Return memberships as a float array, or as a CSR array."""
+    P = check_data(P, name="P")
+    if issparse(P):
+        P = csr_array(P)
+    _check_simplex(P, "P must have rows on the simplex: not negative, of sum 1")
+    return P
+
+
+def _check_simplex(P, requirement):
+    # Shares as they are rounded in a file or computed in float32.
+    tolerance = max(1e-6, np.sqrt(np.finfo(P.dtype).eps))
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = P.sum(axis=1, dtype=np.float64)
+    off = np.flatnonzero(((P < 0).sum(axis=1) > 0) | (abs(sums - 1) > tolerance))
+    if len(off):
+        row = P[off[:1]]
+        row = row.toarray() if issparse(row) else row
+        raise ValueError(
+            f"{requirement}, got {row[0]} in row {off[0]} ({len(off)} such rows)."
+        )
+
+
+def check_matching_centers(centers, n_clusters, n_features):
+    """Return centers as a float64 array of this shape."""
+    with _naming("centers"):
+        centers = check_array(centers, dtype=np.float64, input_name="centers")
+    if centers.shape != (n_clusters, n_features):
+        raise ValueError(
+            f"centers must have the shape (n_clusters, n_features) = "
+            f"{(n_clusters, n_features)}, got {centers.shape}."
+        )
+    return centers
 
 
 def check_centers(centers, X, n_clusters):

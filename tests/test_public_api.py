@@ -11,8 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 
 import sk_softkmeans
+from sk_softkmeans import metrics
 
-PUBLIC = [getattr(sk_softkmeans, name) for name in sk_softkmeans.__all__]
+
+def public_names(module):
+    """Return what is public in a module, but for modules."""
+    public = [getattr(module, name) for name in module.__all__]
+    return [thing for thing in public if not inspect.ismodule(thing)]
+
+
+PUBLIC = public_names(sk_softkmeans) + public_names(metrics)
 CLASSES = [thing for thing in PUBLIC if inspect.isclass(thing)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
 COMMON = {"transform_to": "distances"}
@@ -74,7 +82,11 @@ FUNCTIONS += [method for cls in CLASSES for method in public_methods(cls)]
 def test_all_is_what_is_public():
     public = {name for name in vars(sk_softkmeans) if not name.startswith("_")}
     assert public == set(sk_softkmeans.__all__)
-    assert sorted(sk_softkmeans.__all__) == sk_softkmeans.__all__
+
+
+@pytest.mark.parametrize("module", [sk_softkmeans, metrics])
+def test_all_is_sorted(module):
+    assert sorted(module.__all__) == module.__all__
 
 
 def test_modules_are_private_or_public_names():
