@@ -203,7 +203,7 @@ class MaxEntropyKMeans(BaseSoftKMeans):
                 f"distortion must be in (0, {limit:.6g}), {meaning} being the upper "
                 f"end, got {self.distortion}."
             )
-        return self.distortion * moments.scatter / limit
+        return self.distortion / limit * moments.scatter
 
     def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes, at the temperature of these centers."""

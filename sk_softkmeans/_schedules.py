@@ -33,7 +33,7 @@ _MAX_COVARIANCE = 1024
 # Where nothing else ends it, cooling ends at this share of the spread of the samples.
 _LEAST = 1e-6
 # A distortion is met when it is so near, in units of its rounding.
-_ROUNDINGS = 4
+_ROUNDINGS = 16
 # Of log T: below this, two points say nothing of a slope, which is taken as at least
 # this.
 _FLAT = 1e-4

@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,3 +207,13 @@ def blobs():
     """Return overlapping blobs: 300 samples, 4 features, 5 clusters."""
     X, _ = make_blobs(300, 4, centers=5, cluster_std=2.0, random_state=0)
     return X
+
+
+@pytest.fixture
+def s1():
+    """Return the data set s1: beside the repository, or where a variable says."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(os.environ.get("SK_SOFTKMEANS_DATA", beside)) / "s1.data.gz"
+    if not path.exists():
+        pytest.skip(f"there is no {path}")
+    return np.loadtxt(path)
