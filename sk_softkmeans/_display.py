@@ -301,7 +301,7 @@ def _coordinate(centers, feature, feature_names):
         # Either sign would do.
         axis *= np.sign(axis[np.abs(axis).argmax()])
         values = (points @ axis).reshape(centers.shape[:-1])
-        return "first principal component of the centers (data units)", values
+        return "first principal component (data units)", values
     names = [] if feature_names is None else list(feature_names)
     index = names.index(feature) if feature in names else feature
     n_features = centers.shape[-1]

@@ -75,10 +75,10 @@ def test_an_error_in_a_chunk_comes_out(failing_row):
         chunks.reduce(work, np.zeros(2), FLOAT64)
 
 
-def fitted_bytes(estimator_class, X, temperature, limit):
+def fitted_bytes(estimator_class, X, params, limit):
     """Return all fitted attributes as bytes, of a fit within a thread budget."""
     with threadpool_limits(limit):
-        model = estimator_class(7, temperature=temperature, random_state=0).fit(X)
+        model = estimator_class(7, **params, random_state=0).fit(X)
     return {k: np.asarray(v).tobytes() for k, v in vars(model).items() if k[-1] == "_"}
 
 
@@ -88,22 +88,26 @@ def many_blobs():
     return make_blobs(40_000, 5, centers=7, random_state=0)[0]
 
 
-@pytest.mark.parametrize("temperature", [0, 1.0, "auto"])
+@pytest.mark.temperatures(0, 1.0, "auto", "solved")
 @pytest.mark.parametrize("container", [np.array, csr_array], ids=["dense", "csr"])
 def test_fit_has_the_same_bytes_for_any_number_of_threads(
-    estimator_class, temperature, container, dtype, many_blobs
+    estimator_class, temperature, container, dtype, many_blobs, at
 ):
-    X = container(many_blobs.astype(dtype))
-    expected = fitted_bytes(estimator_class, X, temperature, 1)
+    X, params = container(many_blobs.astype(dtype)), at(temperature)
+    expected = fitted_bytes(estimator_class, X, params, 1)
     for limit in (2, 3, 4):
-        assert fitted_bytes(estimator_class, X, temperature, limit) == expected
+        assert fitted_bytes(estimator_class, X, params, limit) == expected
 
 
-def test_fit_has_the_same_bytes_in_a_worker(estimator_class, many_blobs):
+@pytest.mark.temperatures(1.0, "solved")
+def test_fit_has_the_same_bytes_in_a_worker(
+    estimator_class, temperature, many_blobs, at
+):
+    params = at(temperature)
     [there] = joblib.Parallel(n_jobs=2, backend="loky")(
-        [joblib.delayed(fitted_bytes)(estimator_class, many_blobs, 1.0, None)]
+        [joblib.delayed(fitted_bytes)(estimator_class, many_blobs, params, None)]
     )
-    assert there == fitted_bytes(estimator_class, many_blobs, 1.0, None)
+    assert there == fitted_bytes(estimator_class, many_blobs, params, None)
 
 
 def test_the_budget_is_that_of_blas():
@@ -121,13 +125,16 @@ def test_the_budget_is_that_of_blas():
     assert names == {threading.current_thread().name}
 
 
-def test_fits_in_threads_of_the_caller_have_the_same_bytes(estimator_class, many_blobs):
+@pytest.mark.temperatures(0, "solved")
+def test_fits_in_threads_of_the_caller_have_the_same_bytes(
+    estimator_class, temperature, many_blobs, at
+):
     budget = [library["num_threads"] for library in threadpool_info()]
-    expected = fitted_bytes(estimator_class, many_blobs, 0, None)
+    expected = fitted_bytes(estimator_class, many_blobs, at(temperature), None)
     with ThreadPoolExecutor(4) as executor:
         tasks = [
             executor.submit(
-                estimator_class(7, temperature=0, random_state=0).fit, many_blobs
+                estimator_class(7, **at(temperature), random_state=0).fit, many_blobs
             )
             for _ in range(4)
         ]

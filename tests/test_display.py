@@ -82,7 +82,7 @@ def test_centers_are_drawn_along_their_principal_axis(path):
     colors = [line.get_color() for line in display.lines_]
     brightness = [np.dot(to_rgba(c)[:3], [0.3, 0.6, 0.1]) for c in colors]
     assert_array_equal(np.argsort(brightness), np.argsort(values[:, 3]))
-    label = "first principal component of the centers (data units)"
+    label = "first principal component (data units)"
     assert display.ax_.get_ylabel() == label
 
 

@@ -23,6 +23,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
 
+# MaxEntropyKMeans has no temperature to be 0.
+pytestmark = pytest.mark.with_temperature
+
 # Part 1: scikit-learn's tests of KMeans.
 
 # Why a test, or in brackets the cases of any test with that parameter, cannot run.
