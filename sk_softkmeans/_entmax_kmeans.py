@@ -109,6 +109,11 @@ class EntmaxKMeans(BaseSoftKMeans):
     A center can lose all its samples, as in k-means, and is then moved to the sample
     that is farthest from all centers.
 
+    Where iterations of expectation-maximisation get slow, as near a critical
+    temperature, centers go beyond the weighted means, along the course of the last ones
+    (Anderson acceleration). Where the objective would not fall, they go back to the
+    means; such an iteration takes two E-steps.
+
     Sums are taken in chunks of rows, whose parts are added in float64 and in a fixed
     order: memory beyond X does not grow with n_samples x n_clusters, and the result has
     the same bytes for any number of threads. The threads are those that BLAS is

@@ -104,9 +104,9 @@ class MaxEntropyKMeans(BaseSoftKMeans):
 
     Notes
     -----
-    The distortion of given centers rises with T, from their inertia at T = 0. Its root
-    is found to rounding in every iteration, which takes some passes over the samples
-    (about three to five). Where the initial centers have an inertia of J0 or more,
+    The distortion of given centers rises with T, from their inertia at T = 0. The T at
+    which it is J0 is found to rounding in every iteration, by several E-steps where
+    `SoftKMeans` needs one. Where the initial centers have an inertia of J0 or more,
     iterations of k-means come first. If these do not end below J0, the result is that
     of k-means, with a warning.
 
@@ -115,6 +115,11 @@ class MaxEntropyKMeans(BaseSoftKMeans):
     distortion J0, so that those of maximum entropy have at least theirs. At a fixed
     temperature, as in `SoftKMeans`, the entropy can fall; there it is the free energy
     that cannot rise.
+
+    Where iterations of expectation-maximisation get slow, as near a critical
+    temperature, centers go beyond the weighted means, along the course of the last ones
+    (Anderson acceleration). Where the objective would not fall, they go back to the
+    means; such an iteration takes two E-steps.
 
     Sums are taken in chunks of rows, whose parts are added in float64 and in a fixed
     order: memory beyond X does not grow with n_samples x n_clusters, and the result has
