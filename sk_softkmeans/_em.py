@@ -69,17 +69,17 @@ def run(
     free_energies, temperatures = [], []
     reason = None
 
-    def expect():
+    def _expect():
         at = partial(expectation, chunks, moments, steps, point.centers)
         temperature, found = schedule.expect(at, point.temperature)
         return temperature, found, schedule.objective(found.stats.value, temperature)
 
     for _ in range(max_iter):
         monitor.begin_iteration()
-        temperature, (step, entering, effective, stats), objective = expect()
+        temperature, (step, entering, effective, stats), objective = _expect()
         while update.rejects(objective):
             point = image
-            temperature, (step, entering, effective, stats), objective = expect()
+            temperature, (step, entering, effective, stats), objective = _expect()
         free_energies.append(stats.value)
         temperatures.append(temperature)
         moved = relocate(chunks, stats, entering, effective, steps.assignment)

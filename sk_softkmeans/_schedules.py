@@ -130,11 +130,11 @@ class Solved(Constant):
         """Return the temperature that is solved for, and the E-step at it."""
         found = {}
 
-        def distortion(temperature):
+        def _distortion(temperature):
             found[temperature] = at(temperature)
             return found[temperature].stats.distortion
 
-        temperature, self._slope = self.solve(distortion, temperature, self._slope)
+        temperature, self._slope = self.solve(_distortion, temperature, self._slope)
         return temperature, found[temperature]
 
     def solve(self, distortion, temperature, slope=1.0):
@@ -150,20 +150,20 @@ class Solved(Constant):
             temperature = self._guess
 
         @cache
-        def excess(x):
+        def _excess(x):
             share = distortion(float(np.exp(x))) / self.target - 1
             return share if abs(share) > self._tolerance else 0.0
 
         a = b = float(np.log(temperature))
-        reach = 2 * excess(a) / slope
-        while excess(a) * excess(b) > 0:
+        reach = 2 * _excess(a) / slope
+        while _excess(a) * _excess(b) > 0:
             if np.exp(b) == 0:
                 return 0.0, slope
             a, b = b, b - reach
             reach *= 4
         if abs(b - a) > _FLAT:
-            slope = max((excess(b) - excess(a)) / (b - a), _FLAT)
-        return float(np.exp(brentq(excess, a, b, xtol=self._tolerance))), slope
+            slope = max((_excess(b) - _excess(a)) / (b - a), _FLAT)
+        return float(np.exp(brentq(_excess, a, b, xtol=self._tolerance))), slope
 
     def entropy(self, free_energy, temperature):
         """Return the entropy of memberships whose distortion is the target."""
