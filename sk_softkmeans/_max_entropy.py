@@ -203,10 +203,12 @@ class MaxEntropyKMeans(BaseSoftKMeans):
         absolute = self.distortion_unit == "absolute"
         limit = moments.scatter * unit if absolute else 1.0
         if self.distortion >= limit:
-            meaning = "the total scatter of X" if absolute else "all of its scatter"
+            meaning = (
+                "below the total scatter" if absolute else "a share of the scatter"
+            )
             raise ValueError(
-                f"distortion must be in (0, {limit:.6g}), {meaning} being the upper "
-                f"end, got {self.distortion}."
+                f"distortion must be in (0, {limit:.6g}), {meaning} of X, got "
+                f"{self.distortion}."
             )
         return self.distortion / limit * moments.scatter
 
