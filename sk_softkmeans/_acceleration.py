@@ -21,14 +21,15 @@ _N_RATES, _SLOW, _STEADY = 3, 0.7, 0.2
 # Of the mean softness of the samples: below it the memberships are those of k-means,
 # which does not get slower and slower but stops.
 _SOFT = 1e-4
-# A step is lengthened at most by this where the slope grows steeper; anywhere by the
-# last length, times the one after a point that was kept, over the other after one that
-# was not.
-_MAX_GROWTH, _LONGER, _SHORTER = 30.0, 2, 4
+# A step is lengthened at most by this where the slope grows steeper.
+_MAX_GROWTH = 30.0
+# Anywhere it is lengthened at most as the last one was, times this after a point that
+# was kept, or divided by the other one after a point that was given up.
+_LONGER, _SHORTER = 2, 4
 # What accelerated iterations estimate to be left has to be smaller by this.
 _CAUTION = 0.1
-# In units of the rounding of X: a rise of the objective that is none, and the smallest
-# shift that tells a direction.
+# In units of the rounding of X: a rise of the objective that is none, and a shift that
+# is none.
 _SLACK, _NOISE = 4, 10
 # A difference depends on those after it if less than this is left without them.
 _DEPENDENT = 1e-8
@@ -48,10 +49,13 @@ class Means:
     ----------
     moments : Moments
         The moments of the samples.
+    dtype : dtype
+        That of the samples.
     """
 
-    def __init__(self, moments):
+    def __init__(self, moments, dtype):
         self._unit = np.sqrt(moments.variance) or 1.0
+        self._eps = float(np.finfo(dtype).eps)
         self.forget()
 
     def forget(self):
@@ -62,9 +66,17 @@ class Means:
         """Return the centers after those of an E-step."""
         return m_step(stats)
 
-    def rejects(self, objective):
-        """Return whether the point that was evaluated is too high to go on from."""
-        return False
+    def keeps(self, objective, scale):
+        """Keep the point that was evaluated, or give it up; return which.
+
+        Parameters
+        ----------
+        objective : float
+            What the iterations lower, at that point.
+        scale : float
+            What its rounding is relative to.
+        """
+        return True
 
     def advance(self, point, image, stats, heat):
         """Return where to go from a point that EM would take to its image.
@@ -93,8 +105,13 @@ class Means:
         self._shift = shift
         return self._way(self._rates[-1]), image
 
+    @property
+    def _is_noise(self):
+        return self._shift <= _NOISE * self._eps
+
     def _way(self, rate):
-        return self._unit * self._shift / (1 - min(max(rate, 0.0), _MAX_RATE))
+        rate = 0.0 if self._is_noise else min(max(rate, 0.0), _MAX_RATE)
+        return self._unit * self._shift / (1 - rate)
 
     def settle(self, centers):
         """Return the centers that a run ends with, given the last means."""
@@ -106,10 +123,12 @@ class Anderson(Means):
 
     Once successive shifts shrink slowly and steadily, the differences of the last
     points and of their shifts show the derivative of a step in the directions they
-    span. There the step is divided by its eigenvalues (Rayleigh-Ritz in the inner
-    product of the masses, which is Anderson's method for a symmetric derivative), also
-    by those of the wrong sign, which belong to a saddle and lead away from it. A point
-    where the objective is not lower is given up for the last means.
+    span. There the step is divided by its eigenvalues: Anderson's method, made
+    symmetric in the inner product of the masses (Rayleigh-Ritz). It goes no farther
+    than it is known to help, and up no slope that falls: a step is divided by the size
+    of an eigenvalue of the wrong sign, which belongs to a saddle, and leads away from
+    it. A point where the objective is higher, by more than its rounding, than at the
+    lowest so far is given up for the last means.
 
     Parameters
     ----------
@@ -127,27 +146,28 @@ class Anderson(Means):
     """
 
     def __init__(self, moments, dtype, depth=5):
-        self._eps, self._depth = float(np.finfo(dtype).eps), depth
-        super().__init__(moments)
+        self._depth = depth
+        super().__init__(moments, dtype)
 
     def forget(self):
         """Start anew: what comes is not the continuation of what was."""
         super().forget()
         self._points, self._steps = [], []
         self._begun = self._on_trial = False
-        self._reach = np.inf
+        self._reach = self._lowest = np.inf
 
-    def rejects(self, objective):
-        """Return whether the point that was evaluated is too high to go on from."""
-        if self._on_trial and not objective <= self._limit:
-            self._on_trial = False
-            self._reach = max(self._reach / _SHORTER, 1.0)
-            del self._points[:-1], self._steps[:-1]
-            return True
+    def keeps(self, objective, scale):
+        """Keep the point that was evaluated, or give it up; return which."""
         if self._on_trial:
+            # Not a number is higher as well.
+            if not objective <= self._lowest + _SLACK * self._eps * scale:
+                self._on_trial = False
+                self._reach = max(self._reach / _SHORTER, 1.0)
+                del self._points[:-1], self._steps[:-1]
+                return False
             self._reach *= _LONGER
-        self._limit = objective + _SLACK * self._eps * abs(objective)
-        return False
+        self._lowest = min(self._lowest, objective)
+        return True
 
     def advance(self, point, image, stats, heat):
         """Return what is left, and where to go: the image, or a point beyond it."""
@@ -163,7 +183,7 @@ class Anderson(Means):
             self._begun
             and is_soft
             and len(self._points) > 1
-            and self._shift > _NOISE * self._eps
+            and not self._is_noise
         )
         if not self._on_trial:
             return left, image

@@ -68,7 +68,7 @@ class BaseSoftKMeans(
     """
 
     # The parameter that makes memberships harder when it is lowered.
-    _softness = "temperature"
+    _dial = "temperature"
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
@@ -162,7 +162,7 @@ class BaseSoftKMeans(
     def _conclude(self, model, result, schedule, unit):
         """Return all fitted attributes of a run, and what the best run has least of."""
         free_energy = model["free_energy_"] / unit
-        return model, schedule.objective(free_energy, result.temperature)
+        return model, schedule.best(free_energy, result.temperature)
 
     @property
     def _max_iterations(self):
@@ -291,13 +291,13 @@ class BaseSoftKMeans(
             )
             if temperature:
                 message += (
-                    f" Or centers have merged: lower {self._softness} or n_clusters."
+                    f" Or centers have merged: lower {self._dial} or n_clusters."
                 )
             doubts.append(message)
         if temperature and not (result.reason or stopped):
             doubts.append(
                 f"The centers still moved after max_iter={self.max_iter} iterations. "
-                f"Increase max_iter or tol, or lower {self._softness}."
+                f"Increase max_iter or tol, or lower {self._dial}."
             )
         return doubts
 

@@ -15,8 +15,9 @@ class FitResult(NamedTuple):
     """One run; entry i of the histories belongs to the centers entering iteration i.
 
     `centers` are about the origin; `temperature` is theirs, for the final E-step.
-    `reason` says why it has converged, None if it has not, and `path` tells of the
-    temperatures of an annealed run.
+    `reason` says why it has converged, None if it has not, `path` tells of the
+    temperatures of an annealed run, and `objectives` is the history of what the
+    iterations lower.
     """
 
     centers: np.ndarray
@@ -25,6 +26,7 @@ class FitResult(NamedTuple):
     temperatures: np.ndarray
     reason: str | None
     path: np.recarray | None = None
+    objectives: np.ndarray | None = None
 
 
 def enter(chunks, moments, centers, temperature):
@@ -66,20 +68,28 @@ def run(
     stopping = _StoppingTest(tol, moments.variance)
     first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
     point = image = Point(centers, first)
-    free_energies, temperatures = [], []
+    free_energies, temperatures, objectives = [], [], []
     reason = None
 
     def _expect():
         at = partial(expectation, chunks, moments, steps, point.centers)
-        temperature, found = schedule.expect(at, point.temperature)
-        return temperature, found, schedule.objective(found.stats.value, temperature)
+        return schedule.expect(at, point.temperature)
+
+    def _is_kept():
+        objective = schedule.objective(stats, temperature)
+        objectives.append(objective)
+        scale = abs(stats.value) + moments.scatter
+        if schedule.learned and temperature:
+            scale /= temperature
+        return update.keeps(objective, scale)
 
     for _ in range(max_iter):
         monitor.begin_iteration()
-        temperature, (step, entering, effective, stats), objective = _expect()
-        while update.rejects(objective):
+        temperature, (step, entering, effective, stats) = _expect()
+        while not _is_kept():
+            objectives.pop()
             point = image
-            temperature, (step, entering, effective, stats), objective = _expect()
+            temperature, (step, entering, effective, stats) = _expect()
         free_energies.append(stats.value)
         temperatures.append(temperature)
         moved = relocate(chunks, stats, entering, effective, steps.assignment)
@@ -92,7 +102,7 @@ def run(
         gains = stats.mass * shifts
         gains[moved] = 0
         following = schedule.following(temperature, stats.distortion - gains.sum())
-        drift = abs(following - guess) / following if effective else 0.0
+        drift = schedule.drift(guess, following)
         image = Point(means, following)
 
         monitor.end_iteration(point.centers, stats.value, *image)
@@ -112,6 +122,7 @@ def run(
         np.array(free_energies),
         np.array(temperatures),
         reason,
+        objectives=np.array(objectives),
     )
 
 
@@ -122,14 +133,14 @@ class _StoppingTest:
     """
 
     def __init__(self, tol, variance):
-        self._tol, self._tolerance = tol, tol * variance
+        self._tol, self._distance = tol, np.sqrt(tol * variance)
 
     def reason(self, step, left, drift):
         """Return why the run has converged, or None."""
         if not step.changed:
             return "strict convergence"
-        if left**2 <= self._tolerance and drift <= self._tol:
-            return f"center shift {left**2} within tolerance {self._tolerance}"
+        if left <= self._distance and drift <= self._tol:
+            return f"center shift {left**2} within tolerance {self._distance**2}"
         return None
 
 

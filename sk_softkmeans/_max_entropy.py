@@ -154,7 +154,7 @@ class MaxEntropyKMeans(BaseSoftKMeans):
         "distortion_unit": [StrOptions({"scatter", "absolute"})],
         "alpha": ALPHA,
     }
-    _softness = "distortion"
+    _dial = "distortion"
 
     def __init__(
         self,
@@ -222,25 +222,30 @@ class MaxEntropyKMeans(BaseSoftKMeans):
 
     def _doubts(self, chunks, moments, unit, model, result, stopped):
         """Return what to warn of: also of a distortion that was not reached."""
+        result = result._replace(temperature=model["temperature_"])
         doubts = super()._doubts(chunks, moments, unit, model, result, stopped)
-        if not model["temperature_"] and moments.scatter:
+        if not (result.temperature or stopped) and moments.scatter:
             lowest = model["inertia_"]
             if self.distortion_unit == "scatter":
                 lowest /= moments.scatter * unit
+            advice = "distortion, n_clusters or n_init"
+            if self.n_clusters == 1:
+                advice = "n_clusters"
+            elif not result.reason:
+                advice = "max_iter"
             doubts.append(
                 f"distortion={self.distortion} was not reached: the memberships are "
-                f"hard, and the lowest value is {lowest:.6g}. Increase distortion, "
-                f"n_clusters or n_init."
+                f"hard, and the lowest value is {lowest:.6g}. Increase {advice}."
             )
         return doubts
 
     def _conclude(self, model, result, schedule, unit):
         """Return all fitted attributes, and what the best run has least of."""
-        free_energy, temperature = model["free_energy_"] / unit, model["temperature_"]
-        entropy = schedule.entropy(free_energy, temperature)
-        entropies = map(schedule.entropy, result.free_energies, result.temperatures)
+        free_energy, distortion = model["free_energy_"], model["soft_inertia_"]
+        temperature = model["temperature_"]
+        entropy = schedule.entropy(free_energy / unit, distortion / unit, temperature)
         own = {
             "entropy_": float(unit * entropy),
-            "entropies_": unit * np.array(list(entropies)),
+            "entropies_": -unit * result.objectives,
         }
         return model | own, (-entropy, model["inertia_"])

@@ -18,7 +18,7 @@ class Moments(NamedTuple):
     variance : float
         The mean over the features of the weighted variance.
     scatter : float
-        The weighted sum of |x - origin|^2.
+        The weighted sum of squared distances to the mean.
     peak : float
         The largest |x - origin|^2.
     weight : float
@@ -48,7 +48,8 @@ def data_moments(chunks):
     X = chunks.X
     weight = float(chunks.sample_weight.sum())
     with np.errstate(over="ignore", invalid="ignore"):
-        origin = _mean(chunks, weight)
+        mean = _mean(chunks, weight)
+        origin = mean.astype(X.dtype)
     spread = _spread(chunks, origin)
     scatter, peak = float(spread.scatter), float(spread.peak)
     smallest, largest = _normal_range(X)
@@ -56,6 +57,8 @@ def data_moments(chunks):
         scatter = peak = 0.0
     elif not (np.isfinite(scatter) and smallest <= peak <= largest):
         raise _scale_error(X, peak)
+    # About the mean itself, which float32 may be far from.
+    scatter = max(scatter - weight * float(((mean - origin) ** 2).sum()), 0.0)
     variance = scatter / weight / X.shape[1]
     return Moments(origin, variance, scatter, peak, weight)
 
@@ -92,7 +95,7 @@ def _spread(chunks, origin):
 def _mean(chunks, weight):
     X = chunks.X
     if issparse(X):
-        return (X.T @ chunks.sample_weight / weight).astype(X.dtype)
+        return X.T @ chunks.sample_weight / weight
     # About a row that counts, an offset costs no digits and the mean of constants is
     # exact.
     first = X[(chunks.sample_weight > 0).argmax()].astype(np.float64)
@@ -101,7 +104,7 @@ def _mean(chunks, weight):
         return block.combine(weights)
 
     total = chunks.reduce(total, first, np.dtype(np.float64))
-    return (first + total / weight).astype(X.dtype)
+    return first + total / weight
 
 
 def _normal_range(X):

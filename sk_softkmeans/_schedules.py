@@ -5,8 +5,8 @@ calling `inertia` gives the hard inertia of the initial centers; ``expect(at,
 temperature)``, the temperature of an iteration and the E-step at it, where `at` makes
 the E-step of a temperature, and ``following(temperature, distortion)``, what is
 expected of the next one given the distortion after the M-step. The iterations lower its
-``objective(free_energy, temperature)``. `learned` says whether the distortion is
-needed.
+``objective(stats, temperature)``, and end when its ``drift(before, after)`` is small as
+well. `learned` says whether the distortion is needed.
 """
 
 from functools import cache
@@ -34,12 +34,32 @@ _MAX_COVARIANCE = 1024
 _LEAST = 1e-6
 # A distortion is met when it is so near, in units of its rounding.
 _ROUNDINGS = 16
+# The logarithm of the highest temperature.
+_HOTTEST = float(np.log(np.finfo(float).max)) - 1
 # Of log T: below this, two points say nothing of a slope, which is taken as at least
 # this.
 _FLAT = 1e-4
 
 
-class Constant:
+class Schedule:
+    """What the schedules of a run share."""
+
+    def expect(self, at, temperature):
+        """Return the temperature that was expected, and the E-step at it."""
+        return temperature, at(temperature)
+
+    def drift(self, before, after):
+        """Return the relative change of the temperature, inf where it is not known."""
+        return abs(after - before) / after if after else np.inf
+
+    def heat(self, temperature):
+        """Return half the curvature of the objective in log T times T, as it is for
+        centers the masses; 0 where T follows from the centers.
+        """
+        return 0.0
+
+
+class Constant(Schedule):
     """The same temperature throughout."""
 
     learned = False
@@ -51,24 +71,24 @@ class Constant:
         """Return the temperature."""
         return self.temperature
 
-    def expect(self, at, temperature):
-        """Return the temperature that was expected, and the E-step at it."""
-        return temperature, at(temperature)
-
     def following(self, temperature, distortion):
         """Return the temperature."""
         return temperature
 
-    def objective(self, free_energy, temperature):
-        """Return the free energy."""
-        return free_energy
-
-    def heat(self, temperature):
-        """Return half the curvature of F' in the logarithm of T, where T is free."""
+    def drift(self, before, after):
+        """Return 0."""
         return 0.0
 
+    def objective(self, stats, temperature):
+        """Return the free energy."""
+        return stats.value
 
-class Learned(Constant):
+    def best(self, free_energy, temperature):
+        """Return what the best of several runs has least of: the free energy."""
+        return free_energy
+
+
+class Learned(Schedule):
     """`factor` times the within-cluster variance per feature, after every M-step.
 
     Iterations lower G = F' / T + (W d / factor) log T (`size` is W d): each of E-step,
@@ -88,16 +108,20 @@ class Learned(Constant):
         """Return the temperature for a distortion, at least that of the floor."""
         return self.factor * max(distortion / self.size, self.floor)
 
-    def objective(self, free_energy, temperature):
+    def objective(self, stats, temperature):
         """Return G."""
+        return self.best(stats.value, temperature)
+
+    def best(self, free_energy, temperature):
+        """Return what the best of several runs has least of: G."""
         return free_energy / temperature + self.size / self.factor * np.log(temperature)
 
     def heat(self, temperature):
-        """Return half the curvature of T G in the logarithm of T."""
+        """Return half the curvature of T G in log T."""
         return self.size / self.factor * temperature / 2
 
 
-class Solved(Constant):
+class Solved(Schedule):
     """The temperature at which the distortion of the centers is `target`.
 
     Hard steps come first, until the inertia is below the target. From then on every
@@ -125,6 +149,10 @@ class Solved(Constant):
         """Return 0: whether the target can be reached is not known yet."""
         self._slope = 1.0
         return 0.0
+
+    def following(self, temperature, distortion):
+        """Return the temperature, as a guess at the next one."""
+        return temperature
 
     def expect(self, at, temperature):
         """Return the temperature that is solved for, and the E-step at it."""
@@ -159,21 +187,24 @@ class Solved(Constant):
         while _excess(a) * _excess(b) > 0:
             if np.exp(b) == 0:
                 return 0.0, slope
-            a, b = b, b - reach
+            if b == _HOTTEST:
+                # Uniform memberships have less than the target, by its rounding.
+                return float(np.exp(b)), slope
+            a, b = b, min(b - reach, _HOTTEST)
             reach *= 4
         if abs(b - a) > _FLAT:
             slope = max((_excess(b) - _excess(a)) / (b - a), _FLAT)
         return float(np.exp(brentq(_excess, a, b, xtol=self._tolerance))), slope
 
-    def entropy(self, free_energy, temperature):
-        """Return the entropy of memberships whose distortion is the target."""
+    def objective(self, stats, temperature):
+        """Return the negentropy: 0 where memberships are hard."""
+        return stats.omega
+
+    def entropy(self, free_energy, distortion, temperature):
+        """Return the entropy that these belong to."""
         if not temperature:
             return 0.0
-        return (self.target - free_energy) / temperature - self.least
-
-    def objective(self, free_energy, temperature):
-        """Return the entropy with its sign changed; 0 for hard memberships."""
-        return -self.entropy(free_energy, temperature)
+        return max((distortion - free_energy) / temperature - self.least, 0.0)
 
 
 class Geometric:

@@ -18,7 +18,7 @@ Where every omega is p, as in hard memberships, the same step is Lloyd's.
 import numpy as np
 from scipy.optimize import minimize
 
-from sk_softkmeans._acceleration import Means
+from sk_softkmeans._acceleration import Anderson, Means
 from sk_softkmeans._em import FitResult, enter, run
 from sk_softkmeans._schedules import Constant
 from sk_softkmeans._steps import DenseStep, m_step
@@ -103,7 +103,8 @@ class ExpectationMaximisation(_Solver):
     """EM, which lowers the free energy."""
 
     def update(self, moments, dtype):
-        """Return what gives the next centers: the default."""
+        """Return what gives the next centers."""
+        return Anderson(moments, dtype)
 
 
 class GradientDescent(_Solver):
@@ -111,7 +112,7 @@ class GradientDescent(_Solver):
 
     def update(self, moments, dtype):
         """Return what gives the next centers."""
-        return LineSearch(moments, self.loss, float(np.finfo(dtype).eps))
+        return LineSearch(moments, dtype, self.loss)
 
 
 class LineSearch(Means):
@@ -121,15 +122,15 @@ class LineSearch(Means):
     ----------
     moments : Moments
         The moments of the samples.
+    dtype : dtype
+        That of the samples.
     loss : callable
         Of the statistics of a step, the loss.
-    eps : float
-        The relative rounding of distances.
     """
 
-    def __init__(self, moments, loss, eps):
-        super().__init__(moments)
-        self._loss, self._eps = loss, eps
+    def __init__(self, moments, dtype, loss):
+        super().__init__(moments, dtype)
+        self._loss = loss
         self._limit = np.inf
 
     def means(self, centers, stats):

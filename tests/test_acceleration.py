@@ -59,7 +59,7 @@ def unpack(packed):
 def follow(step, point, update, n_steps):
     """Return what is left and the last point of some steps, none of them given up."""
     for _ in range(n_steps):
-        assert not update.rejects(0.0)
+        assert update.keeps(0.0, 1.0)
         left, point = update.advance(point, step(point), STATS, HEAT)
     return left, point
 
@@ -77,7 +77,7 @@ START = Point(np.zeros((2, 3)), 1.0)
 )
 def test_linear_map_is_solved(slopes, seed):
     step, goal, _ = linear(slopes, seed)
-    em_left, em = follow(step, START, Means(MOMENTS), 30)
+    em_left, em = follow(step, START, Means(MOMENTS, np.float64), 30)
     left, point = follow(step, START, anderson(), 30)
     assert_allclose(point.centers, goal.centers, atol=1e-11)
     assert_allclose(point.temperature, goal.temperature, rtol=1e-11)
@@ -96,7 +96,7 @@ def test_dependent_differences_are_left_out():
 def test_away_from_a_saddle():
     slopes = np.array([-0.05, 0.2, 0.3, 1, 1, 1, 1])
     step, saddle, _ = linear(slopes)
-    _, em = follow(step, START, Means(MOMENTS), 12)
+    _, em = follow(step, START, Means(MOMENTS, np.float64), 12)
     _, point = follow(step, START, anderson(), 12)
     assert distance(point, saddle) > 3 * distance(em, saddle)
 
@@ -109,12 +109,12 @@ def test_given_up_for_the_last_means():
     assert size > 2
     # Too high three times, each time with a shorter step from the means after it.
     for objective in (1.0, np.nan, np.inf):
-        assert update.rejects(objective)
-        assert not update.rejects(0.0)
+        assert not update.keeps(objective, 1.0)
+        assert update.keeps(0.0, 1.0)
         last = size
         size, point = reach(update, point, step)
         assert 1 <= size < last
-    assert not Means(MOMENTS).rejects(np.inf)
+    assert Means(MOMENTS, np.float64).keeps(np.inf, 1.0)
 
 
 def reach(update, point, step):
@@ -139,7 +139,7 @@ def test_begins_only_where_shifts_shrink_slowly():
     for slope, begins in ((0.5, False), (0.31, False), (0.25, True), (0.01, True)):
         step, goal, _ = linear([slope] * 7)
         _, point = follow(step, START, anderson(), 9)
-        _, em = follow(step, START, Means(MOMENTS), 9)
+        _, em = follow(step, START, Means(MOMENTS, np.float64), 9)
         assert (distance(point, goal) < 0.5 * distance(em, goal)) == begins
 
 

@@ -42,7 +42,7 @@ def step(X, weights, centers, temperature, loss, alpha):
         effective, entering = enter(chunks, moments, points, temperature)
         stats = steps.soft.reduce(chunks, entering, effective)
     gradient = 2 * stats.mass[:, np.newaxis] * (points - m_step(stats))
-    search = LineSearch(moments, loss, np.finfo(float).eps)
+    search = LineSearch(moments, np.float64, loss)
     following = search.means(points, stats)
     return loss(stats), gradient, following + moments.origin
 
