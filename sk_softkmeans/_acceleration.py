@@ -26,11 +26,14 @@ _MAX_GROWTH = 30.0
 # Anywhere it is lengthened at most as the last one was, times this after a point that
 # was kept, or divided by the other one after a point that was given up.
 _LONGER, _SHORTER = 2, 4
-# What accelerated iterations estimate to be left has to be smaller by this.
-_CAUTION = 0.1
-# In units of the rounding of X: a rise of the objective that is none, and a shift that
-# is none.
-_SLACK, _NOISE = 4, 10
+# A temperature goes no farther beyond the next one, in its logarithm.
+_FARTHEST = 1.0
+# What accelerated iterations estimate to be left has to be smaller by this, and to stay
+# so in this many iterations of plain EM: those show directions that were not seen.
+_CAUTION, _N_LOOKS = 0.3, 2
+# In units of the rounding of X: a rise of the objective that is none, and a relative
+# change that is none.
+_SLACK, NOISE = 4, 10
 # A difference depends on those after it if less than this is left without them.
 _DEPENDENT = 1e-8
 
@@ -107,7 +110,7 @@ class Means:
 
     @property
     def _is_noise(self):
-        return self._shift <= _NOISE * self._eps
+        return self._shift <= NOISE * self._eps
 
     def _way(self, rate):
         rate = 0.0 if self._is_noise else min(max(rate, 0.0), _MAX_RATE)
@@ -136,6 +139,8 @@ class Anderson(Means):
         The moments of the samples.
     dtype : dtype
         That of the samples.
+    tol : float
+        The tolerance of the run.
     depth : int, default=5
         The number of differences.
 
@@ -145,8 +150,8 @@ class Anderson(Means):
     the ACM 12(4), 1965, :doi:`10.1145/321296.321305`.
     """
 
-    def __init__(self, moments, dtype, depth=5):
-        self._depth = depth
+    def __init__(self, moments, dtype, tol, depth=5):
+        self._depth, self._goal = depth, np.sqrt(tol * moments.variance)
         super().__init__(moments, dtype)
 
     def forget(self):
@@ -155,6 +160,7 @@ class Anderson(Means):
         self._points, self._steps = [], []
         self._begun = self._on_trial = False
         self._reach = self._lowest = np.inf
+        self._looks = 0
 
     def keeps(self, objective, scale):
         """Keep the point that was evaluated, or give it up; return which."""
@@ -180,17 +186,20 @@ class Anderson(Means):
             self._begun, kept = True, 2
         del self._points[:-kept], self._steps[:-kept]
         self._on_trial = (
-            self._begun
-            and is_soft
-            and len(self._points) > 1
-            and not self._is_noise
+            self._begun and is_soft and len(self._points) > 1 and not self._is_noise
         )
         if not self._on_trial:
             return left, image
         weights = np.repeat(stats.mass, point.centers.shape[1])
         weights = np.append(weights, heat / self._unit**2)
         beyond, slowest = self._extrapolate(np.sqrt(weights))
-        return self._way(1 - slowest) / _CAUTION, self._unpack(beyond, point)
+        left = self._way(1 - slowest) / _CAUTION
+        if left <= self._goal:
+            self._on_trial = False
+            self._looks += 1
+            return (left if self._looks > _N_LOOKS else np.inf), image
+        self._looks = 0
+        return left, self._unpack(beyond, image)
 
     def _is_steady(self):
         rates = self._rates[-_N_RATES:]
@@ -236,6 +245,10 @@ class Anderson(Means):
         scaled = point.centers.ravel() / self._unit
         return np.append(scaled, np.log(point.temperature))
 
-    def _unpack(self, packed, like):
-        centers = self._unit * packed[:-1].reshape(like.centers.shape)
-        return Point(centers, float(np.exp(packed[-1])))
+    def _unpack(self, packed, image):
+        centers = self._unit * packed[:-1].reshape(image.centers.shape)
+        expected = np.log(image.temperature)
+        log_temperature = np.clip(
+            packed[-1], expected - _FARTHEST, expected + _FARTHEST
+        )
+        return Point(centers, float(np.exp(log_temperature)))

@@ -290,9 +290,7 @@ class BaseSoftKMeans(
                 f"in X."
             )
             if temperature:
-                message += (
-                    f" Or centers have merged: lower {self._dial} or n_clusters."
-                )
+                message += f" Or centers have merged: lower {self._dial} or n_clusters."
             doubts.append(message)
         if temperature and not (result.reason or stopped):
             doubts.append(

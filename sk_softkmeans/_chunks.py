@@ -68,7 +68,7 @@ class _SingleThreadedBlas:
                     self._limiter.restore_original_limits()
 
 
-_single_threaded_blas = _SingleThreadedBlas()
+single_threaded_blas = _SingleThreadedBlas()
 
 
 class Chunks:
@@ -151,7 +151,7 @@ class _OrderedSum:
 def chunked(X, sample_weight, n_clusters):
     """Give the chunks of X while BLAS has one thread and its budget is ours."""
     with (
-        _single_threaded_blas() as n_threads,
+        single_threaded_blas() as n_threads,
         ThreadPoolExecutor(n_threads) as executor,
     ):
         yield Chunks(X, sample_weight, n_clusters, n_threads, executor)
@@ -161,7 +161,7 @@ def for_each_chunk(X, work):
     """Call ``work(rows)`` for chunks of the rows of an array, in threads."""
     slices = plan(X, X.shape[1])
     with (
-        _single_threaded_blas() as n_threads,
+        single_threaded_blas() as n_threads,
         ThreadPoolExecutor(n_threads) as executor,
     ):
         _reduce(slices, [work] * min(n_threads, len(slices)), executor)

@@ -271,6 +271,12 @@ class TemperaturePathDisplay:
                 f"path must be what temperature_path returns, with the columns "
                 f"{', '.join(sorted(_COLUMNS))}, got {type(path)} with {columns}."
             )
+        n_features = path["centers"].shape[-1]
+        if feature_names is not None and len(feature_names) != n_features:
+            raise ValueError(
+                f"feature_names must have a name for each of {n_features} features, got"
+                f" {len(feature_names)}."
+            )
         if not (path["temperature"] > 0).any():
             raise ValueError("path must have a positive temperature, got none.")
         display = cls(
@@ -303,9 +309,10 @@ def _coordinate(centers, feature, feature_names):
         values = (points @ axis).reshape(centers.shape[:-1])
         return "first principal component (data units)", values
     names = [] if feature_names is None else list(feature_names)
-    index = names.index(feature) if feature in names else feature
-    n_features = centers.shape[-1]
-    if not isinstance(index, Integral) or not 0 <= index < n_features:
+    named = isinstance(feature, str) and feature in names
+    index, n_features = names.index(feature) if named else feature, centers.shape[-1]
+    is_index = isinstance(index, Integral) and not isinstance(index, bool)
+    if not (is_index and 0 <= index < n_features):
         raise ValueError(
             f"feature must be an index below {n_features} or a name of a feature (known"
             f" names: {names}), got {feature!r}."

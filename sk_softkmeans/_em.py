@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sk_softkmeans._acceleration import Anderson, Point
+from sk_softkmeans._acceleration import NOISE, Anderson, Point
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
 from sk_softkmeans._steps import Assignment, Stats, precision
@@ -63,9 +63,9 @@ def run(
     `update` the centers after them: by `Anderson` acceleration if None. `tol` is
     relative to the mean variance of the features.
     """
-    update = update or Anderson(moments, chunks.X.dtype)
+    update = update or Anderson(moments, chunks.X.dtype, tol)
     steps.hard.begin()
-    stopping = _StoppingTest(tol, moments.variance)
+    stopping = _StoppingTest(tol, moments.variance, chunks.X.dtype)
     first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
     point = image = Point(centers, first)
     free_energies, temperatures, objectives = [], [], []
@@ -132,14 +132,15 @@ class _StoppingTest:
     Near a transition a small shift means slow, not close.
     """
 
-    def __init__(self, tol, variance):
-        self._tol, self._distance = tol, np.sqrt(tol * variance)
+    def __init__(self, tol, variance, dtype):
+        self._distance = np.sqrt(tol * variance)
+        self._drift = max(tol, NOISE * float(np.finfo(dtype).eps))
 
     def reason(self, step, left, drift):
         """Return why the run has converged, or None."""
         if not step.changed:
             return "strict convergence"
-        if left <= self._distance and drift <= self._tol:
+        if left <= self._distance and drift <= self._drift:
             return f"center shift {left**2} within tolerance {self._distance**2}"
         return None
 

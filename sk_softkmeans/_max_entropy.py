@@ -246,6 +246,6 @@ class MaxEntropyKMeans(BaseSoftKMeans):
         entropy = schedule.entropy(free_energy / unit, distortion / unit, temperature)
         own = {
             "entropy_": float(unit * entropy),
-            "entropies_": -unit * result.objectives,
+            "entropies_": unit * np.maximum(-result.objectives, 0),
         }
         return model | own, (-entropy, model["inertia_"])

@@ -90,7 +90,7 @@ class _Solver:
             centers,
             Constant(temperature),
             steps,
-            update=self.update(moments, chunks.X.dtype),
+            update=self.update(moments, chunks.X.dtype, limits["tol"]),
             **limits,
         )
 
@@ -102,15 +102,15 @@ class _Solver:
 class ExpectationMaximisation(_Solver):
     """EM, which lowers the free energy."""
 
-    def update(self, moments, dtype):
+    def update(self, moments, dtype, tol):
         """Return what gives the next centers."""
-        return Anderson(moments, dtype)
+        return Anderson(moments, dtype, tol)
 
 
 class GradientDescent(_Solver):
     """Gradient descent with the step 1 / (2 N_k), halved while the loss rises."""
 
-    def update(self, moments, dtype):
+    def update(self, moments, dtype, tol):
         """Return what gives the next centers."""
         return LineSearch(moments, dtype, self.loss)
 

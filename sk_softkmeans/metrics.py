@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
-from sk_softkmeans._chunks import chunked, for_each_chunk
+from sk_softkmeans._chunks import chunked, for_each_chunk, single_threaded_blas
 from sk_softkmeans._reading import CLOSE, batches, read, read_distances
 from sk_softkmeans._validation import (
     check_data,
@@ -92,12 +92,13 @@ def partition_coefficient(P, *, sample_weight=None, normalized=False):
     """
     P = check_memberships(P)
     weights, _ = check_weights(sample_weight, P)
-    coefficient = _mean(_row_sums(np.square, P), weights)
+    least = 1 / P.shape[1]
+    # Memberships sum to 1 up to rounding only.
+    coefficient = _clip(_mean(_row_sums(np.square, P), weights), least, 1.0)
     if not normalized:
         return coefficient
     _check_several_clusters(P, " if normalized")
-    n_clusters = P.shape[1]
-    return (n_clusters * coefficient - 1) / (n_clusters - 1)
+    return (coefficient - least) / (1 - least)
 
 
 @validate_params(
@@ -156,12 +157,13 @@ def partition_entropy(P, *, sample_weight=None, normalized=False):
     """
     P = check_memberships(P)
     weights, _ = check_weights(sample_weight, P)
-    # A membership that is rounded to above 1 has a negative term.
-    entropy = max(0.0, _mean(_row_sums(entr, P), weights))
+    largest = float(np.log(P.shape[1]))
+    # Memberships sum to 1 up to rounding only.
+    entropy = _clip(_mean(_row_sums(entr, P), weights), 0.0, largest)
     if not normalized:
         return entropy
     _check_several_clusters(P, " if normalized")
-    return entropy / float(np.log(P.shape[1]))
+    return entropy / largest
 
 
 @validate_params(
@@ -195,7 +197,8 @@ def xie_beni(X, P, centers, *, sample_weight=None):
     Returns
     -------
     index : float
-        Not negative; infinite if two centers coincide.
+        Not negative; infinite if two centers coincide, or the square of their distance
+        underflows.
 
     Raises
     ------
@@ -289,7 +292,8 @@ def soft_silhouette(X, P, *, sample_weight=None):
     -----
     All pairs of samples are compared, a block of rows at a time: the time grows with
     the square of n_samples, the memory does not. A block of distances has the size of
-    ``working_memory`` in scikit-learn's configuration, and two or three are held.
+    ``working_memory`` in scikit-learn's configuration, and a few are held. BLAS has one
+    thread, so that the value does not depend on the number of threads.
 
     References
     ----------
@@ -327,8 +331,9 @@ def soft_silhouette(X, P, *, sample_weight=None):
             return P[rows].multiply(s).sum(axis=1)
         return np.einsum("ik,ik->i", P[rows], s)
 
-    parts = pairwise_distances_chunked(centered, reduce_func=_silhouettes)
-    return _mean(np.concatenate(list(parts)), weights)
+    with single_threaded_blas():
+        parts = list(pairwise_distances_chunked(centered, reduce_func=_silhouettes))
+    return _mean(np.concatenate(parts), weights)
 
 
 class _Members:
@@ -570,6 +575,10 @@ def _row_sums(function, P):
 def _weighted(P, weights):
     """Return P with each row times its weight, in float64."""
     return diags_array(weights, format="csr") @ P
+
+
+def _clip(value, least, largest):
+    return min(max(value, least), largest)
 
 
 def _mean(values, weights):

@@ -6,6 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.cluster import kmeans_plusplus
 from sklearn.datasets import make_blobs
 
 from sk_softkmeans import (
@@ -28,7 +29,7 @@ HEAT = 5.0
 
 def anderson():
     """Return an acceleration in units of 2."""
-    return Anderson(MOMENTS, np.float64)
+    return Anderson(MOMENTS, np.float64, tol=0)
 
 
 def linear(slopes, seed=0):
@@ -220,6 +221,42 @@ def test_every_estimator_is_accelerated(overlapping, make):
     n_steps = count(model, overlapping)
     with plain_em():
         assert n_steps < 0.8 * count(model, overlapping)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("case", [23, 5, 14])
+@pytest.mark.parametrize("share", [0.7, 0.9])
+def test_converged_means_near_the_end(case, share):
+    # Centers that are slow to merge, in a direction that is seen late.
+    X = np.random.default_rng(case).standard_normal((250, 2))
+    init, _ = kmeans_plusplus(X, 5, random_state=case)
+    params = {"temperature": share, "temperature_unit": "critical", "max_iter": 20000}
+    model = SoftKMeans(5, init=init, **params).fit(X)
+    params |= {"temperature": model.temperature_, "temperature_unit": "absolute"}
+    end = SoftKMeans(5, init=model.cluster_centers_, tol=1e-12, **params)
+    with plain_em():
+        end.fit(X)
+    left = np.linalg.norm(end.cluster_centers_ - model.cluster_centers_)
+    assert left <= 1.2e-2 * np.sqrt(X.var(axis=0).mean())
+
+
+@pytest.mark.parametrize("temperature", ["auto", "ml"])
+def test_rounding_ends_the_iterations(temperature, seed):
+    # Shifts that are rounding do not shrink any more.
+    X = np.random.default_rng(seed).standard_normal((70, 4)).astype(np.float32)
+    model = SoftKMeans(3, temperature=temperature, init=X[:3], tol=1e-10, max_iter=500)
+    assert count(model, X) < 200
+    assert model.converged_
+
+
+def test_an_outlier_does_not_slow_down():
+    # Its square is most of what the objective is a difference of.
+    X = np.random.default_rng(1).standard_normal((300, 3))
+    X[0] = 1e6
+    model = SoftKMeans(8, init=X[:8], tol=1e-8, max_iter=1000)
+    n_steps = count(model, X)
+    with plain_em():
+        assert n_steps <= 1.1 * count(model, X) + 2
 
 
 def test_not_at_temperature_0(overlapping):

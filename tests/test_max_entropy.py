@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import entr, softmax
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import EntmaxKMeans, MaxEntropyKMeans, SoftKMeans
@@ -53,12 +53,6 @@ def test_constraint_and_fixed_point(blobs, seed, alpha, share, definition):
     again = EntmaxKMeans(5, alpha=alpha, temperature=T, init=init, tol=1e-8)
     again.fit(blobs, sample_weight=weights)
     assert_allclose(again.cluster_centers_, init, atol=1e-4)
-
-
-@pytest.fixture
-def estimator_class():
-    """Return the class, for the fixtures of all tests."""
-    return MaxEntropyKMeans
 
 
 @QUIET
@@ -124,6 +118,78 @@ def test_a_target_that_is_too_high(blobs):
             model.fit(blobs)
     with pytest.raises(ValueError, match=r"^distortion must be in \(0, 0\)"):
         MaxEntropyKMeans(2, distortion_unit="absolute").fit(np.ones((5, 2)))
+
+
+def slow_lloyd(seed):
+    """Return data and a start from which k-means takes long, and its inertias."""
+    X = np.random.default_rng(seed).random((3000, 2))
+    init, _ = kmeans_plusplus(X, 12, random_state=seed)
+    course = SoftKMeans(12, temperature=0, init=init, tol=0).fit(X)
+    return X, init, course.free_energies_
+
+
+def test_hard_iterations_go_on_until_labels_repeat(seed):
+    # A target between the inertia where KMeans's tolerance stops and the lowest one.
+    X, init, inertias = slow_lloyd(seed)
+    stopped = SoftKMeans(12, temperature=0, init=init, tol=0.01).fit(X).inertia_
+    assert inertias[-1] < 0.9999 * stopped
+    target = (inertias[-1] + stopped) / 2
+    model = MaxEntropyKMeans(
+        12, distortion=target, distortion_unit="absolute", init=init, tol=0.01
+    ).fit(X)
+    assert_allclose(model.soft_inertia_, target)
+    assert model.temperatures_[-1] > 0
+    assert model.converged_
+
+
+@pytest.mark.parametrize("last", [3, 8])
+def test_a_fit_has_not_converged_without_a_soft_iteration(seed, last):
+    # The last hard step gets below the target.
+    X, init, inertias = slow_lloyd(seed)
+    params = {"distortion_unit": "absolute", "init": init}
+    target = (inertias[last - 1] + inertias[last]) / 2
+    model = MaxEntropyKMeans(12, distortion=target, max_iter=last, **params)
+    with pytest.warns(ConvergenceWarning, match="still moved after max_iter"):
+        model.fit(X)
+    assert model.temperature_ > 0 == model.temperatures_[-1]
+    assert not model.converged_
+    model.set_params(distortion=0.999 * inertias[-1])
+    with pytest.warns(ConvergenceWarning, match=r"not reached.* Increase max_iter\.$"):
+        model.fit(X)
+
+
+def test_one_cluster_needs_more(blobs):
+    with pytest.warns(ConvergenceWarning, match=r"value is 1\. Increase n_clusters\.$"):
+        MaxEntropyKMeans(1).fit(blobs)
+
+
+def test_temperatures_stay_finite(assert_finite_attributes):
+    X = np.random.default_rng(0).standard_normal((11, 60)) * 1e150
+    model = MaxEntropyKMeans(11, distortion=1e-6, random_state=0).fit(X)
+    assert_finite_attributes(model)
+    # The mean of X is far from any float32 number.
+    X = (1e6 + np.random.default_rng(0).standard_normal((200, 2))).astype(np.float32)
+    S = scatter(X.astype(float))
+    for share in (0.7, 0.9, 0.9999):
+        model = MaxEntropyKMeans(2, distortion=share, random_state=0).fit(X)
+        assert_finite_attributes(model)
+        assert_allclose(model.soft_inertia_, share * S, rtol=1e-4)
+
+
+@QUIET
+@ALPHAS
+@pytest.mark.parametrize("share", [1e-12, 1e-3])
+def test_entropy_of_nearly_hard_memberships(dtype, alpha, share, definition):
+    X = np.random.default_rng(0).standard_normal((12, 3)).astype(dtype)
+    weights = 10.0 ** np.arange(-6, 6)
+    model = MaxEntropyKMeans(12, distortion=share, alpha=alpha, init=X)
+    model.fit(X, sample_weight=weights)
+    expected = -weights @ definition.negentropy(model.predict_proba(X).astype(float))
+    rtol = 1e-6 if dtype == np.float64 else 1e-3
+    assert_allclose(
+        model.entropy_, expected, rtol=rtol, atol=1e-3 * rtol * weights.sum()
+    )
+    assert model.entropies_.min() >= 0
 
 
 @QUIET
