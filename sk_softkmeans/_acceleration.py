@@ -78,6 +78,11 @@ class Means:
             What the iterations lower, at that point.
         scale : float
             What its rounding is relative to.
+
+        Returns
+        -------
+        kept : bool
+            If not, the next point to evaluate has to be the last image.
         """
         return True
 

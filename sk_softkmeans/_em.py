@@ -71,25 +71,23 @@ def run(
     free_energies, temperatures, objectives = [], [], []
     reason = None
 
-    def _expect():
+    def _evaluate():
         at = partial(expectation, chunks, moments, steps, point.centers)
-        return schedule.expect(at, point.temperature)
-
-    def _is_kept():
-        objective = schedule.objective(stats, temperature)
-        objectives.append(objective)
-        scale = abs(stats.value) + moments.scatter
+        temperature, found = schedule.expect(at, point.temperature)
+        objective = schedule.objective(found.stats, temperature)
+        scale = abs(found.stats.value) + moments.scatter
         if schedule.learned and temperature:
             scale /= temperature
-        return update.keeps(objective, scale)
+        return temperature, found, objective, scale
 
     for _ in range(max_iter):
         monitor.begin_iteration()
-        temperature, (step, entering, effective, stats) = _expect()
-        while not _is_kept():
-            objectives.pop()
+        temperature, found, objective, scale = _evaluate()
+        while not update.keeps(objective, scale):
             point = image
-            temperature, (step, entering, effective, stats) = _expect()
+            temperature, found, objective, scale = _evaluate()
+        step, entering, effective, stats = found
+        objectives.append(objective)
         free_energies.append(stats.value)
         temperatures.append(temperature)
         moved = relocate(chunks, stats, entering, effective, steps.assignment)

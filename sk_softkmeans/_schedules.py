@@ -53,8 +53,9 @@ class Schedule:
         return abs(after - before) / after if after else np.inf
 
     def heat(self, temperature):
-        """Return half the curvature of the objective in log T times T, as it is for
-        centers the masses; 0 where T follows from the centers.
+        """Return what the masses are to the centers for log T: half the curvature.
+
+        It is 0 where the centers say what T is.
         """
         return 0.0
 
