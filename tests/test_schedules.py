@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import SoftKMeans, critical_temperature
 from sk_softkmeans import _schedules as schedules
+from sk_softkmeans._schedules import Learned, Solved
 
 
 @pytest.fixture
@@ -82,3 +83,31 @@ def test_centers_split_below_the_critical_temperature(interval):
     exact = spread_at(interval, 0.8, init=[[0.0], [1.0]], tol=1e-16, max_iter=2000)
     assert exact > 0.5
     assert_allclose(spread_at(interval, 0.8, random_state=0), exact, rtol=0.03)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, 3**0.5])
+def test_heat_is_half_the_curvature(factor):
+    # T G about its lowest temperature, for memberships that stay as they are.
+    schedule = Learned(factor, size=600.0, floor=0.0)
+    distortion, small = 1500.0, 1e-3
+    T = schedule.following(None, distortion)
+    at = [T * np.exp(x) for x in (-small, 0.0, small)]
+    above, lowest, below = (schedule.best(distortion + 7.0 * t, t) for t in at)
+    curvature = T * (above - 2 * lowest + below) / small**2
+    assert_allclose(schedule.heat(T), curvature / 2, rtol=1e-5)
+
+
+def test_a_distortion_that_is_not_met_at_any_temperature():
+    schedule = Solved(target=1.0, size=1.0, least=-1.0, eps=1e-16)
+    # What rounding leaves of uniform memberships: the highest temperature there is.
+    hottest, _ = schedule.solve(lambda T: 1 - 1e-9, 1.0)
+    assert 1e300 < hottest < np.inf
+    assert schedule.solve(lambda T: 2.0, 1.0)[0] == 0
+    assert schedule.solve(lambda T: 2.0, 0.0)[0] == 0
+
+
+@pytest.mark.parametrize("guess", [0.0, 1e-200, 0.3, 1e200])
+def test_a_distortion_is_met(guess):
+    schedule = Solved(target=0.75, size=1.0, least=-1.0, eps=1e-16)
+    T, _ = schedule.solve(lambda T: T / (1 + T), guess)
+    assert_allclose(T, 3)
