@@ -214,11 +214,14 @@ class MaxEntropyKMeans(BaseSoftKMeans):
 
     def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes, at the temperature of these centers."""
+        models = {}
 
         def distortion(temperature):
-            return describe(centers, temperature)["soft_inertia_"] / unit
+            models[temperature] = describe(centers, temperature)
+            return models[temperature]["soft_inertia_"] / unit
 
-        return describe(centers, schedule.solve(distortion, temperature)[0])
+        temperature, _ = schedule.solve(distortion, temperature)
+        return models[temperature]
 
     def _doubts(self, chunks, moments, unit, model, result, stopped):
         """Return what to warn of: also of a distortion that was not reached."""

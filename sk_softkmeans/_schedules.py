@@ -55,7 +55,7 @@ class Schedule:
     def heat(self, temperature):
         """Return what the masses are to the centers for log T: half the curvature.
 
-        It is 0 where the centers say what T is.
+        It is 0 where the centers say what T is, which then only goes along with them.
         """
         return 0.0
 

@@ -79,7 +79,7 @@ def partition_coefficient(P, *, sample_weight=None, normalized=False):
     1973, :doi:`10.1080/01969727308546047`.
 
     R. N. Dave, "Validating fuzzy partitions obtained through c-shells clustering",
-    Pattern Recognition Letters 17(6), 1996, :doi:`10.1016/0167-8655(96)00026-8`.
+    Pattern Recognition Letters 17(6), 1996.
 
     Examples
     --------

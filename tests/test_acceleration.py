@@ -21,6 +21,8 @@ from sk_softkmeans._acceleration import Anderson, Means, Point
 from sk_softkmeans._moments import Moments
 from sk_softkmeans._steps import Stats
 
+# Near a transition centers merge, and a fit that is cut off has not converged.
+QUIET = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 MOMENTS = Moments(np.zeros(3), variance=4.0, scatter=12.0, peak=9.0, weight=1.0)
 MASS = np.array([1.0, 3.0])
 STATS = Stats(MASS, None, 0.0, softness=1.0)
@@ -187,7 +189,7 @@ def plain_em():
     return mock.patch.object(_acceleration, "_SLOW", np.inf)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@QUIET
 @pytest.mark.parametrize("alpha", [1, 1.5, 2])
 @pytest.mark.parametrize("temperature", [0.3, 0.6, 0.9, "auto"])
 def test_fewer_steps_to_the_same_end(overlapping, alpha, temperature, seed):
@@ -215,7 +217,7 @@ def test_fewer_steps_to_the_same_end(overlapping, alpha, temperature, seed):
         assert np.diff(history).max() <= 1e-12 * scatter
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@QUIET
 @pytest.mark.parametrize(
     "make",
     [
@@ -237,7 +239,7 @@ def test_every_estimator_is_accelerated(overlapping, make):
         assert n_steps < 0.8 * count(model, overlapping)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@QUIET
 @pytest.mark.parametrize("case", [23, 5, 14])
 @pytest.mark.parametrize("share", [0.7, 0.9])
 def test_converged_means_near_the_end(case, share):
@@ -278,7 +280,7 @@ def test_not_at_temperature_0(overlapping):
         SoftKMeans(6, temperature=0, random_state=0).fit(overlapping)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@QUIET
 def test_the_result_is_never_a_point_on_trial(overlapping):
     # Whatever max_iter cuts off: the last means, which cannot be higher.
     params = {"temperature": 0.7, "temperature_unit": "critical", "random_state": 0}

@@ -89,6 +89,7 @@ def sparse_data(form, container, large):
     return X, converted
 
 
+# Two clusters leave more than that.
 @pytest.mark.filterwarnings("ignore:distortion=.* was not reached")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])

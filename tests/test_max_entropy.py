@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sk_softkmeans import EntmaxKMeans, MaxEntropyKMeans, SoftKMeans
 
 ALPHAS = pytest.mark.parametrize("alpha", [1, 1.2, 1.5, 2])
+# At a high distortion centers merge, at a low one it is not reached: both on purpose.
 QUIET = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
