@@ -9,6 +9,7 @@ from sk_softkmeans._max_entropy import MaxEntropyKMeans
 from sk_softkmeans._path import temperature_path
 from sk_softkmeans._schedules import critical_temperature
 from sk_softkmeans._soft_kmeans import SoftKMeans
+from sk_softkmeans._truncated import TruncatedKMeans
 
 __all__ = [
     "AnnealedRBFKMeans",
@@ -16,6 +17,7 @@ __all__ = [
     "MaxEntropyKMeans",
     "SoftKMeans",
     "TemperaturePathDisplay",
+    "TruncatedKMeans",
     "critical_temperature",
     "entmax",
     "metrics",

@@ -14,7 +14,7 @@ from numbers import Real
 import numpy as np
 from numpy.lib.introspect import opt_func_info
 
-from sk_softkmeans._layouts import Grid
+from sk_softkmeans._layouts import Grid, are_largest, largest
 from sk_softkmeans._validation import Interval, Options
 
 # No chunk tried needed more than 15 (see the tests).
@@ -23,6 +23,8 @@ _MAX_STEPS = 20
 
 class Hard:
     """The limit of every map at T = 0: all to the largest logit, the first on ties."""
+
+    nearest_first = True
 
     def respond(self, z, out):
         """Write one-hot responsibilities to `out`; return ``total`` and ``value``."""
@@ -39,6 +41,9 @@ class Softmax:
     """The Shannon map, ``Omega(p) = sum p log p``: ``p = exp(z) / sum exp(z)``."""
 
     alpha = 1.0
+    nearest_first = True
+    # Of some clusters alone, it gives the same divided by their sum.
+    renormalises = True
     # Responsibilities are the posterior of a mixture.
     has_likelihood = True
     # No logit is too low to count.
@@ -60,7 +65,7 @@ class Softmax:
         out : ndarray of shape (n_clusters, n_rows)
             Where to write.
         layout : Grid, default=None
-            Not used: z is never a list here.
+            Says of how many clusters z has some, if it has not all.
 
         Returns
         -------
@@ -71,16 +76,17 @@ class Softmax:
             ``-Omega(u) - max_p (<p, z> - Omega(p))``, in [0, -Omega(u)]: the
             normalised free energy is ``d_min + T value``.
         """
+        n_clusters = layout.n_clusters if layout else len(z)
         # Where every p is nearly 1 / n_clusters, value is the small difference of two
         # numbers of size log(n_clusters), to be multiplied by a large T: no difference.
-        if z[:, 0].min() > -1 and z.min() > -1:
+        if len(z) == n_clusters and z[:, 0].min() > -1 and z.min() > -1:
             np.expm1(z, out=out)
             excess = out.mean(axis=0)
             out += 1
             return out.sum(axis=0), np.maximum(-np.log1p(excess), 0)
         _exp(z, out)
         total = np.ones(len(out), out.dtype) @ out
-        return total, np.log(np.maximum(len(out) / total, 1))
+        return total, np.log(np.maximum(n_clusters / total, 1))
 
     def log(self, z, out, total):
         """Return the logarithm of the responsibilities, finite where they underflow."""
@@ -94,7 +100,8 @@ class Entmax:
     which p sums to 1: exactly 0 where z is `reach` or more below the largest.
     """
 
-    has_likelihood = False
+    nearest_first = True
+    renormalises = has_likelihood = False
     in_place = False
 
     def __init__(self, alpha):
@@ -130,7 +137,8 @@ class Entmax:
         # As in Softmax: no small difference of two numbers to be multiplied by a large
         # T. (A list is made only where most logits are far.)
         limit = -0.5 * layout.n_clusters ** (1 - self.alpha)
-        if z.ndim == 2 and z[:, 0].min() > limit and z.min() > limit:
+        is_whole = z.ndim == 2 and len(z) == layout.n_clusters
+        if is_whole and z[:, 0].min() > limit and z.min() > limit:
             total, value = self._respond_evenly(y, r, radius)
         else:
             total, value = self._respond(y, r, radius, layout)
@@ -216,6 +224,85 @@ class Entmax15(Sparsemax):
 
     def _slope(self, r):
         return r
+
+
+class Truncated:
+    """Another map over the `n_active` largest logits only; 0 for all others.
+
+    Parameters
+    ----------
+    full : object
+        The other map.
+    n_active : int
+        How many clusters share a sample; all if there are not so many.
+    log_shares : ndarray of shape (n_clusters,), default=None
+        The logarithms of shares pi that are 1 on the average, if they are not all 1:
+        ``log pi + z`` are the logits then. For softmax only, whose Omega they make
+        ``sum p log(p / pi)``.
+    """
+
+    # A list would be of those within reach.
+    reach = np.inf
+    in_place = False
+
+    def __init__(self, full, n_active, log_shares=None):
+        self.full, self.n_active, self.log_shares = full, n_active, log_shares
+        self.alpha, self.has_likelihood = full.alpha, full.has_likelihood
+
+    def learn(self, mass):
+        """Take the shares from the masses of clusters."""
+        tiny = np.finfo(np.float64).tiny
+        self.log_shares = np.log(np.maximum(mass / mass.mean(), tiny))
+
+    @property
+    def shares(self):
+        """Return the shares of the clusters, which sum to 1."""
+        return np.exp(self.log_shares) / len(self.log_shares)
+
+    @property
+    def nearest_first(self):
+        """Return whether the nearest center has the largest responsibility."""
+        return self.log_shares is None
+
+    def uniform(self, n_clusters):
+        """Return Omega(u), the least value of the negentropy."""
+        return self.full.uniform(n_clusters)
+
+    def respond(self, z, out, layout=None):
+        """Write the responsibilities times ``total`` to `out`, which is not `z`."""
+        layout = layout or Grid(len(z))
+        y, top = self._with_shares(z, layout)
+        if self.n_active >= len(z):
+            total, value = self.full.respond(y.copy(), out, layout)
+        elif self.full.renormalises and z.flags.c_contiguous:
+            self.full.respond(y, out, layout)
+            out *= are_largest(y, self.n_active)
+            total = layout.sum(out)
+            value = np.log(layout.n_clusters / total)
+        else:
+            index = largest(y, self.n_active)
+            active = np.take_along_axis(y, index, axis=0)
+            shares = np.empty_like(active)
+            some = Grid(layout.n_clusters, self.n_active)
+            total, value = self.full.respond(active, shares, some)
+            out[...] = 0
+            np.put_along_axis(out, index, shares, axis=0)
+        # Of the logits with shares the largest was `top`.
+        return total, np.maximum(value - top, 0)
+
+    def log(self, z, out, total):
+        """Return the logarithm of the responsibilities: -inf of those not active."""
+        y, _ = self._with_shares(z, Grid(len(z)))
+        return np.where(out > 0, self.full.log(y, out, total), -np.inf)
+
+    def _with_shares(self, z, layout):
+        """Return the logits with shares, less the largest, and the largest."""
+        if self.nearest_first:
+            return z, 0
+        y = z + layout.of_clusters(self.log_shares.astype(z.dtype))
+        top = y.max(axis=0)
+        y -= top
+        return y, top
 
 
 def clear_lowest(z, p):

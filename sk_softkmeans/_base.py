@@ -5,6 +5,8 @@ from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import csr_array, csr_matrix, vstack
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -155,7 +157,7 @@ class BaseSoftKMeans(
 
         return search
 
-    def _model(self, describe, schedule, centers, temperature, unit):
+    def _model(self, describe, moments, schedule, centers, temperature, unit):
         """Return the fitted attributes of centers that a run has at a temperature."""
         return describe(centers, temperature)
 
@@ -232,7 +234,9 @@ class BaseSoftKMeans(
                 return features | model | weighted | {"_assignment": assignment}
 
             def model_of(centers, temperature):
-                return self._model(describe, schedule, centers, temperature, unit)
+                return self._model(
+                    describe, moments, schedule, centers, temperature, unit
+                )
 
             monitor = Monitor(
                 self,
@@ -258,6 +262,10 @@ class BaseSoftKMeans(
             self._warn(chunks, moments, unit, model, result, monitor.stopped)
             monitor.end()
 
+        for name in vars(self).keys() - model.keys():
+            if name.endswith("_"):
+                # Of an earlier fit with other parameters.
+                delattr(self, name)
         vars(self).update(model)
         if self.feature_names_in_ is None:
             del self.feature_names_in_
@@ -364,7 +372,7 @@ class BaseSoftKMeans(
         labels = np.empty(X.shape[0], dtype=np.int32)
 
         def _consume(rows, _, read):
-            labels[rows] = read.labels
+            labels[rows] = read.likeliest
 
         self._read(X, _consume)
         return labels
@@ -379,11 +387,20 @@ class BaseSoftKMeans(
 
         Returns
         -------
-        responsibilities : ndarray of shape (n_samples, n_clusters)
-            Rows that sum to 1, at `temperature_`; one-hot at temperature 0.
+        responsibilities : {ndarray, CSR matrix} of shape (n_samples, n_clusters)
+            Rows that sum to 1, at `temperature_`; one-hot at temperature 0. CSR if the
+            estimator has a parameter `sparse_output` that is True.
         """
         X = self._check_new(X)
-        return self._fill(X, Assignment.responsibilities)
+        if not getattr(self, "sparse_output", False):
+            return self._fill(X, Assignment.responsibilities)
+
+        def _consume(rows, weights, read):
+            return [csr_array(read.responsibilities().astype(X.dtype, copy=False))]
+
+        parts = self._read(X, _consume)
+        as_array = get_config().get("sparse_interface") == "sparray"
+        return (csr_array if as_array else csr_matrix)(vstack(parts, format="csr"))
 
     def predict_log_proba(self, X):
         """Return the logarithms of the responsibilities of each sample.
@@ -497,10 +514,10 @@ class BaseSoftKMeans(
         Returns
         -------
         bic : float
-            With n_clusters x n_features + 1 parameters.
+            With n_clusters x n_features + 1 parameters, and those of learned shares.
         """
         fit = -2 * self.score(X) * _num_samples(X)
-        return fit + (self.cluster_centers_.size + 1) * np.log(_num_samples(X))
+        return fit + self._n_parameters * np.log(_num_samples(X))
 
     def aic(self, X):
         """Return the Akaike information criterion of the mixture: lower is better.
@@ -513,10 +530,10 @@ class BaseSoftKMeans(
         Returns
         -------
         aic : float
-            With n_clusters x n_features + 1 parameters.
+            With n_clusters x n_features + 1 parameters, and those of learned shares.
         """
         fit = -2 * self.score(X) * _num_samples(X)
-        return fit + 2 * (self.cluster_centers_.size + 1)
+        return fit + 2 * self._n_parameters
 
     def sample(self, n_samples=1):
         """Draw samples from the fitted mixture.
@@ -540,7 +557,8 @@ class BaseSoftKMeans(
             )
         random_state = check_random_state(self.random_state)
         centers = self.cluster_centers_
-        shares = np.full(len(centers), 1 / len(centers))
+        uniform = np.full(len(centers), 1 / len(centers))
+        shares = getattr(self, "weights_", uniform)
         labels = np.repeat(
             np.arange(len(centers)), random_state.multinomial(n_samples, shares)
         )
@@ -567,7 +585,16 @@ class BaseSoftKMeans(
             nearest = read.nearest.astype(np.float64)
             return consume(rows, weights, -nearest / (2 * v) - read.value - constant)
 
-        return self._read_at(2 * v, Softmax(), X, log_density, sample_weight)
+        return self._read_at(2 * v, self._mixture(), X, log_density, sample_weight)
+
+    def _mixture(self):
+        """Return the map whose free energy is that of the fitted mixture."""
+        return Softmax()
+
+    @property
+    def _n_parameters(self):
+        """Return the number of parameters of the fitted mixture."""
+        return self.cluster_centers_.size + 1
 
     def _read_at(self, temperature, assignment, X, consume, sample_weight):
         weights, _ = check_weights(sample_weight, X)

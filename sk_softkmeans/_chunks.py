@@ -29,11 +29,16 @@ def plan(X, n_clusters):
     n_samples, n_features = X.shape
     width = n_clusters if issparse(X) else max(n_clusters, n_features)
     rows = _CHUNK_BYTES // (width * X.dtype.itemsize)
-    n_chunks = -(-n_samples // min(max(rows, _MIN_ROWS), _MAX_ROWS))
-    if n_chunks > 1:
-        # A multiple of four, so that two or four threads share the work evenly.
-        n_chunks = -(-n_chunks // 4) * 4
-    return list(gen_batches(n_samples, -(-n_samples // n_chunks)))
+    return even_slices(n_samples, min(max(rows, _MIN_ROWS), _MAX_ROWS))
+
+
+def even_slices(n, size):
+    """Return slices of n things, at most `size` each, that threads share evenly."""
+    n_slices = -(-n // size)
+    if n_slices > 1:
+        # A multiple of four, so that two or four threads have the same work.
+        n_slices = -(-n_slices // 4) * 4
+    return list(gen_batches(n, -(-n // n_slices)))
 
 
 @cache
@@ -87,17 +92,24 @@ class Chunks:
         `work` may return None and write to arrays of its own instead.
         """
 
+        def _load(block, rows):
+            block.load(rows)
+            return work(block, self.sample_weight[rows])
+
+        return self.reduce_parts(_load, self._slices, origin, dtype)
+
+    def reduce_parts(self, work, parts, origin, dtype):
+        """Return the sum of ``work(block, part)`` over other parts, in their order.
+
+        `work` has to load the block.
+        """
+
         def _worker(scratch):
             block = make_block(self.X, origin, dtype, scratch)
-
-            def _part(rows):
-                block.load(rows)
-                return work(block, self.sample_weight[rows])
-
-            return _part
+            return lambda part: work(block, part)
 
         workers = [_worker(scratch) for scratch in self._scratches]
-        return _reduce(self._slices, workers, self._executor)
+        return _reduce(parts, workers, self._executor)
 
     def block_of(self, rows, origin, dtype):
         """Return a block of its own that holds these few rows."""

@@ -30,6 +30,10 @@ class Scratch:
         last, self._contents[name] = self._contents.get(name), (key, origin)
         return last is None or last[0] != key or last[1] is not origin
 
+    def forget(self, name):
+        """Forget what a buffer holds."""
+        self._contents.pop(name, None)
+
     def indicator(self, labels, weights, n_clusters, dtype):
         """Return the (n_clusters, n_rows) matrix with weights[i] at (labels[i], i)."""
         key = len(labels), n_clusters, dtype
@@ -83,15 +87,42 @@ class DenseBlock:
         self.x = self.lifted[:, :-1]
         if not self.scratch.is_new("lifted", (rows.start, self.dtype), self.origin):
             return
+        self._center(self.X[rows])
+
+    def _center(self, raw):
+        n_rows = len(raw)
         if self._tile is None or len(self._tile) < n_rows:
             self._tile = np.tile(self.origin, (n_rows, 1))
         # Of two arrays of one shape NumPy subtracts faster than of rows and one row.
-        np.subtract(self.X[rows], self._tile[:n_rows], out=self.x, dtype=self.dtype)
+        np.subtract(raw, self._tile[:n_rows], out=self.x, dtype=self.dtype)
         self.lifted[:, -1] = 1
+
+    def gather(self, rows):
+        """Center rows of an array of indices into the block's buffer."""
+        n_features = self.X.shape[1]
+        self.rows = rows
+        self.lifted = self.scratch("lifted", (len(rows), n_features + 1), self.dtype)
+        self.x = self.lifted[:, :-1]
+        self.scratch.forget("lifted")
+        raw = self.scratch("gathered", (len(rows), n_features), self.X.dtype)
+        np.take(self.X, rows, axis=0, out=raw, mode="clip")
+        self._center(raw)
 
     def norms(self):
         """Return |x|^2."""
         return np.einsum("ij,ij->i", self.x, self.x)
+
+    def logits_by_list(self, centers, lists):
+        """Return 2 x.c - |c|^2 for parts of the rows that have a list of centers each.
+
+        Row i of the result is about the i-th center of each list.
+        """
+        n_parts, length = lists.shape
+        parts = self.lifted.reshape(n_parts, -1, self.lifted.shape[1])
+        listed = centers.lifted.take(lists, axis=0)
+        out = self.scratch("logits", (length, n_parts, parts.shape[1]), self.dtype)
+        np.matmul(listed, parts.transpose(0, 2, 1), out=out.transpose(1, 0, 2))
+        return out.reshape(length, -1)
 
     def logits(self, centers):
         """Return 2 x.c - |c|^2, a row per sample."""
@@ -128,6 +159,19 @@ class DenseBlock:
         weighted = self.scratch("weighted", self.lifted.shape, self.dtype)
         np.multiply(self.lifted, weights[:, np.newaxis], out=weighted)
         return _split(responsibilities @ weighted)
+
+    def sums_by_list(self, responsibilities, weights, lists, n_clusters):
+        """Return the same of responsibilities for a list of clusters for each part."""
+        n_parts, length = lists.shape
+        weighted = self.scratch("weighted", self.lifted.shape, self.dtype)
+        np.multiply(self.lifted, weights[:, np.newaxis], out=weighted)
+        n_columns = self.lifted.shape[1]
+        parts = self.scratch("sums", (n_parts, length, n_columns), self.dtype)
+        shares = responsibilities.reshape(length, n_parts, -1).transpose(1, 0, 2)
+        np.matmul(shares, weighted.reshape(n_parts, -1, n_columns), out=parts)
+        ones = np.broadcast_to(self.dtype.type(1), lists.size)
+        to = self.scratch.indicator(lists.ravel(), ones, n_clusters, self.dtype)
+        return _split(to @ parts.reshape(-1, n_columns))
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""

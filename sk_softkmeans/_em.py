@@ -28,6 +28,13 @@ class FitResult(NamedTuple):
     path: np.recarray | None = None
     objectives: np.ndarray | None = None
 
+    def then(self, other):
+        """Return the result of this run and of another one that went on from its end."""
+        names = ("free_energies", "temperatures", "objectives")
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        joined = {name: np.concatenate(pair) for name, pair in pairs.items()}
+        return other._replace(**joined)
+
 
 def enter(chunks, moments, centers, temperature):
     """Return the temperature to compute with, and the centers ready for a pass."""
@@ -55,18 +62,30 @@ def expectation(chunks, moments, steps, centers, temperature):
 
 
 def run(
-    chunks, moments, centers, schedule, steps, *, max_iter, tol, monitor, update=None
+    chunks,
+    moments,
+    centers,
+    schedule,
+    steps,
+    *,
+    max_iter,
+    tol,
+    monitor,
+    first=None,
+    update=None,
 ):
     """Lower the objective of `schedule` from initial centers, about the origin.
 
-    `schedule` gives the temperatures (see `_schedules`), `steps` the memberships and
-    `update` the centers after them: by `Anderson` acceleration if None. `tol` is
-    relative to the mean variance of the features.
+    `schedule` gives the temperatures (see `_schedules`) after `first`, or all of them
+    if that is None, `steps` the memberships and `update` the centers after them: by
+    `Anderson` acceleration if None. `tol` is relative to the mean variance of the
+    features.
     """
     update = update or Anderson(moments, chunks.X.dtype, tol)
     steps.hard.begin()
     stopping = _StoppingTest(tol, moments.variance, chunks.X.dtype)
-    first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
+    if first is None:
+        first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
     point = image = Point(centers, first)
     free_energies, temperatures, objectives = [], [], []
     reason = None
@@ -143,11 +162,17 @@ class _StoppingTest:
         return None
 
 
-def hard_inertia(chunks, origin, centers):
-    """Return the weighted sum of squared distances to the nearest centers."""
+def hard_inertia(chunks, origin, centers, labels=None):
+    """Return the weighted sum of squared distances to the nearest centers.
+
+    These are written to `labels`, if there is such an array.
+    """
     centers = Centers(centers, origin, chunks.X.dtype)
 
     def _inertia(block, weights):
-        return weights @ Assignment(block, centers, 0.0, None).nearest
+        read = Assignment(block, centers, 0.0, None)
+        if labels is not None:
+            labels[block.rows] = read.labels
+        return weights @ read.nearest
 
     return float(chunks.reduce(_inertia, origin, centers.dtype))

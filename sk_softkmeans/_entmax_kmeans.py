@@ -190,27 +190,3 @@ class EntmaxKMeans(BaseSoftKMeans):
     def _make_assignment(self):
         """Return the map of order alpha."""
         return make_assignment(self.alpha)
-
-    def predict_proba(self, X):
-        """Return the responsibilities (memberships) of each sample.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        responsibilities : {ndarray, CSR matrix} of shape (n_samples, n_clusters)
-            Rows that sum to 1, at `temperature_`; CSR if `sparse_output`.
-        """
-        if not self.sparse_output:
-            return super().predict_proba(X)
-        X = self._check_new(X)
-
-        def _consume(rows, weights, read):
-            return [csr_array(read.responsibilities().astype(X.dtype, copy=False))]
-
-        parts = self._read(X, _consume)
-        as_array = get_config().get("sparse_interface") == "sparray"
-        return (csr_array if as_array else csr_matrix)(vstack(parts, format="csr"))

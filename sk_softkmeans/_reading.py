@@ -34,7 +34,7 @@ def describe(chunks, moments, cluster_centers, temperature, assignment):
     labels = np.empty(chunks.X.shape[0], dtype=np.int32)
 
     def _consume(rows, weights, read):
-        labels[rows] = read.labels
+        labels[rows] = read.likeliest
         inertia = weights @ read.nearest
         value, excess = weights @ read.value, weights @ read.excess()
         return np.array([inertia, value, excess])

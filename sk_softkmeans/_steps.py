@@ -56,7 +56,7 @@ class Stats:
         return replace(self, sums=self.sums - np.outer(self.mass, shift))
 
 
-class _Step:
+class Step:
     """What steps share: the pass over all chunks, and what it need not compute twice.
 
     A step belongs to one set of chunks and one origin; `squares` is for the sums of
@@ -84,7 +84,7 @@ class _Step:
         return max(self._squares[key] - weights @ top, 0.0)
 
 
-class HardStep(_Step):
+class HardStep(Step):
     """Every sample to its nearest center: Lloyd.
 
     It keeps the labels of the last pass; `changed` tells whether that pass moved any.
@@ -119,7 +119,7 @@ class HardStep(_Step):
         return Stats(mass, sums, value, 0.0, value)
 
 
-class DenseStep(_Step):
+class DenseStep(Step):
     """Every sample shared between all centers by an assignment map."""
 
     hard = False
@@ -134,14 +134,21 @@ class DenseStep(_Step):
         z = block.logits_by_cluster(centers)
         top = z.max(axis=0)
         nearest = self.inertia(block, weights, top)
-        reach = temperature * self._reach
-        z, layout = lay_out(z, top, reach, block.scratch)
-        _divide(z, temperature)
+        z, layout = lay_out(z, top, temperature * self._reach, block.scratch)
+        return self._share(block, weights, centers, temperature, z, layout, nearest)
+
+    def _share(self, block, weights, centers, temperature, z, layout, nearest):
+        """Return the statistics of a block, given its logits less the largest ones.
+
+        `nearest` is sum w d_min.
+        """
+        divide(z, temperature)
         # Some maps may overwrite z, unless the distortion still needs it.
         in_place = self.assignment.in_place and not self.with_distortion
         out = z if in_place else block.scratch("map", z.shape, z.dtype)
         total, value = self.assignment.respond(z, out, layout)
-        uniform, weighted = self.assignment.uniform(len(centers)), weights @ value
+        uniform = self.assignment.uniform(layout.n_clusters)
+        weighted = weights @ value
         stats = {"softness": -uniform * weights.sum() - weighted}
         if self.with_distortion:
             excess = -layout.dot(z, out) / total
@@ -168,8 +175,8 @@ class Steps:
         The map at positive temperatures.
     with_distortion : bool, default=False
         Whether soft steps give the distortion as well.
-    soft : class, default=DenseStep
-        The step at positive temperatures.
+    soft : callable, default=DenseStep
+        What makes the step at positive temperatures.
     """
 
     def __init__(self, n_samples, assignment, with_distortion=False, soft=DenseStep):
@@ -198,11 +205,13 @@ class Assignment:
     Attributes
     ----------
     labels : ndarray of shape (n_rows,)
-        The largest logit, the lowest index on ties.
+        The nearest center: the largest logit, the lowest index on ties.
     top : ndarray of shape (n_rows,)
         That logit: |x|^2 less the squared distance to the nearest center.
     nearest : ndarray of shape (n_rows,)
         |x - c|^2 to that center, by direct differences.
+    likeliest : ndarray of shape (n_rows,)
+        The largest responsibility: another label if clusters have shares.
     value : ndarray of shape (n_rows,)
         The normalised free energy is ``nearest + temperature * value``.
     """
@@ -213,6 +222,13 @@ class Assignment:
         self._logits = block.logits(centers)
         self.labels = self._logits.argmax(axis=1).astype(np.int32)
         self.top = self._logits[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def likeliest(self):
+        """Return where the largest responsibilities are: at `labels` as a rule."""
+        if self._assignment.nearest_first:
+            return self.labels
+        return self.responsibilities().argmax(axis=1).astype(np.int32)
 
     @cached_property
     def nearest(self):
@@ -241,7 +257,7 @@ class Assignment:
         z = self._logits.T
         z -= self.top
         if self._temperature:
-            _divide(z, self._temperature)
+            divide(z, self._temperature)
         shares = self._block.scratch("map", self._logits.shape, z.dtype).T
         return z, shares, *self._assignment.respond(z, shares)
 
@@ -266,7 +282,8 @@ class Assignment:
         return -Grid(len(z)).dot(z, shares) / total
 
 
-def _divide(z, temperature):
+def divide(z, temperature):
+    """Divide logits by the temperature, in place."""
     # A product is three times faster, but 1 / T overflows below 1 / max.
     inverse = 1 / temperature
     if np.isfinite(inverse):

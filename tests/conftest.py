@@ -16,6 +16,7 @@ from sk_softkmeans import (
     EntmaxKMeans,
     MaxEntropyKMeans,
     SoftKMeans,
+    TruncatedKMeans,
 )
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -28,9 +29,10 @@ ESTIMATORS = {
     EntmaxKMeans: {1.5: {}, 1.2: {"alpha": 1.2}, 2: {"alpha": 2}},
     AnnealedRBFKMeans: {1: {}},
     MaxEntropyKMeans: {1: {}, 1.5: {"alpha": 1.5}},
+    TruncatedKMeans: {1: {}, 1.5: {"alpha": 1.5}},
 }
 # Those whose `temperature` is that of the fit.
-ONE_TEMPERATURE = [SoftKMeans, EntmaxKMeans]
+ONE_TEMPERATURE = [SoftKMeans, EntmaxKMeans, TruncatedKMeans]
 
 
 def pytest_configure(config):
@@ -46,6 +48,9 @@ def pytest_configure(config):
         "one_temperature: only for estimators whose `temperature` is that of the fit",
     )
     config.addinivalue_line(
+        "markers", "collapsing: only for estimators whose centers collapse when hot"
+    )
+    config.addinivalue_line(
         "markers", "with_temperature: only for estimators with a `temperature`"
     )
 
@@ -56,6 +61,9 @@ def pytest_generate_tests(metafunc):
     classes = list(ESTIMATORS)
     if metafunc.definition.get_closest_marker("one_temperature"):
         classes = ONE_TEMPERATURE
+    elif metafunc.definition.get_closest_marker("collapsing"):
+        # Only the nearest clusters share a sample of the third.
+        classes = ONE_TEMPERATURE[:2]
     elif metafunc.definition.get_closest_marker("with_temperature"):
         classes.remove(MaxEntropyKMeans)
     if mark:
@@ -131,22 +139,35 @@ def factor(alpha, temperature):
 
 
 @pytest.fixture
-def definition(alpha):
+def definition(request, alpha):
     """Return the definition of the memberships of an estimator."""
+    with_estimator = "estimator_class" in request.fixturenames
+    if with_estimator and request.getfixturevalue("estimator_class") is TruncatedKMeans:
+        return Definition(alpha, n_active=3)
     return Definition(alpha)
 
 
 class Definition:
     """Memberships and free energy of order alpha by definition, slowly.
 
-    `d` are squared distances, a row for each sample and a column for each cluster.
+    `d` are squared distances, a row for each sample and a column for each cluster. Only
+    the `n_active` nearest clusters share a sample.
     """
 
-    def __init__(self, alpha):
-        self.alpha = alpha
+    def __init__(self, alpha, n_active=None):
+        self.alpha, self.n_active = alpha, n_active
 
     def responsibilities(self, d, temperature):
         """Return the memberships."""
+        if self.n_active and self.n_active < d.shape[1]:
+            nearest = np.argsort(d, axis=1, kind="stable")[:, : self.n_active]
+            whole = Definition(self.alpha)
+            p = np.zeros_like(d)
+            shares = whole.responsibilities(
+                np.take_along_axis(d, nearest, axis=1), temperature
+            )
+            np.put_along_axis(p, nearest, shares, axis=1)
+            return p
         if temperature == 0:
             return np.eye(d.shape[1])[d.argmin(axis=1)]
         z = (d.min(axis=1, keepdims=True) - d) / temperature

@@ -13,7 +13,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, MaxEntropyKMeans, SoftKMeans
+from sk_softkmeans import (
+    AnnealedRBFKMeans,
+    EntmaxKMeans,
+    MaxEntropyKMeans,
+    SoftKMeans,
+    TruncatedKMeans,
+)
 
 UNIT = {"temperature": 0.3, "temperature_unit": "critical"}
 PARAMETERS = {
@@ -21,6 +27,7 @@ PARAMETERS = {
     EntmaxKMeans: [{}, {"temperature": 0}, {"alpha": 2, "sparse_output": True} | UNIT],
     AnnealedRBFKMeans: [{}, {"alpha": 1.5, "solver": "lbfgs", "loss": "distortion"}],
     MaxEntropyKMeans: [{}, {"alpha": 1.5, "distortion": 0.5}],
+    TruncatedKMeans: [{}, {"n_active": 2, "learn_weights": True, "temperature": "ml"}],
 }
 ESTIMATORS = [cls(**params) for cls in PARAMETERS for params in PARAMETERS[cls]]
 SPARSE_CHECKS = [check_estimator_sparse_array, check_estimator_sparse_matrix]

@@ -9,6 +9,8 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_softkmeans import TruncatedKMeans
+
 
 def slow_fit(X, w, centers, temperature, n_iter, definition, factor=None):
     """Return centers and temperature after EM by definition, and both histories."""
@@ -104,7 +106,7 @@ def test_every_temperature_gives_finite_results(
 ):
     X = container(blobs.astype(dtype))
     model = estimator_class(4, temperature=temperature, random_state=0)
-    if temperature > 100:
+    if temperature > 100 and estimator_class is not TruncatedKMeans:
         with pytest.warns(ConvergenceWarning, match="collapsed"):
             model.fit(X)
         mean = blobs.mean(axis=0)

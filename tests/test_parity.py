@@ -21,7 +21,12 @@ from sklearn import cluster
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
+from sk_softkmeans import (
+    AnnealedRBFKMeans,
+    EntmaxKMeans,
+    SoftKMeans,
+    TruncatedKMeans,
+)
 
 # MaxEntropyKMeans has no temperature to be 0.
 pytestmark = pytest.mark.with_temperature
@@ -65,6 +70,7 @@ AT_ZERO = {
     SoftKMeans: {"temperature": 0},
     EntmaxKMeans: {"temperature": 0},
     AnnealedRBFKMeans: {"temperature_max": 0, "relocate": False, "temperature": 0},
+    TruncatedKMeans: {"temperature": 0},
 }
 # How many cases passed with each estimator, and what lines of the table left one out.
 PASSED, MET = Counter(), set()

@@ -44,7 +44,17 @@ OWN = {
         "alpha": 1.0,
     },
     "SoftKMeans": TEMPERATURE,
+    "TruncatedKMeans": {
+        **TEMPERATURE,
+        "n_active": 3,
+        "n_neighbors": "auto",
+        "alpha": 1.0,
+        "learn_weights": False,
+        "sparse_output": False,
+    },
 }
+# Some attributes need these.
+ALL_ATTRIBUTES = {"TruncatedKMeans": {"learn_weights": True}}
 SECTIONS = ("Parameters", "Attributes", "Returns", "Raises", "Warns", "See Also")
 SECTIONS += ("Notes", "References", "Examples")
 
@@ -119,7 +129,8 @@ def test_docstring_has_an_example(thing):
 def test_docstring_has_every_attribute(estimator):
     pd = pytest.importorskip("pandas")
     X = np.random.RandomState(0).standard_normal((20, 2))
-    model = estimator(2, random_state=0).fit(pd.DataFrame(X, columns=["a", "b"]))
+    model = estimator(2, random_state=0, **ALL_ATTRIBUTES.get(estimator.__name__, {}))
+    model.fit(pd.DataFrame(X, columns=["a", "b"]))
     fitted = {name for name in vars(model) if name.endswith("_")}
     listed = section(estimator, "Attributes")
     assert set(listed) == fitted
