@@ -106,7 +106,12 @@ def test_every_temperature_gives_finite_results(
 ):
     X = container(blobs.astype(dtype))
     model = estimator_class(4, temperature=temperature, random_state=0)
-    if temperature > 100 and estimator_class is not TruncatedKMeans:
+    if estimator_class is TruncatedKMeans:
+        with warnings.catch_warnings():
+            # Three of four clusters come near to collapse.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X)
+    elif temperature > 100:
         with pytest.warns(ConvergenceWarning, match="collapsed"):
             model.fit(X)
         mean = blobs.mean(axis=0)
