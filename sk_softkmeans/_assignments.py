@@ -51,6 +51,13 @@ class Softmax:
     # `out` may be `z`.
     in_place = True
 
+    def margin(self, n_clusters, dtype):
+        """Return what has to be below the largest logit to be told from rounding.
+
+        All clusters together have less than a rounding then.
+        """
+        return np.log(n_clusters / float(np.finfo(dtype).eps))
+
     def uniform(self, n_clusters):
         """Return Omega(u), the least value of the negentropy."""
         return -np.log(n_clusters)
@@ -107,6 +114,10 @@ class Entmax:
     def __init__(self, alpha):
         self.alpha = alpha
         self.reach = self._q = 1 / (alpha - 1)
+
+    def margin(self, n_clusters, dtype):
+        """Return the reach: beyond it is nothing at all."""
+        return self.reach
 
     def uniform(self, n_clusters):
         """Return Omega(u), the least value of the negentropy."""
@@ -248,6 +259,10 @@ class Truncated:
     def __init__(self, full, n_active, log_shares=None):
         self.full, self.n_active, self.log_shares = full, n_active, log_shares
         self.alpha, self.has_likelihood = full.alpha, full.has_likelihood
+
+    def margin(self, n_clusters, dtype):
+        """Return inf: any cluster may be active."""
+        return np.inf
 
     def learn(self, mass):
         """Take the shares from the masses of clusters."""

@@ -1,73 +1,26 @@
-"""The step of truncated memberships: few candidates for each sample, in blocks.
+"""The steps of truncated memberships, and the lists in which they find candidates.
 
-Samples with the same nearest center look for their active clusters in one list, of that
-center's neighbours. Samples are sorted by it and cut into blocks of one size, whose
-logits are small matrix products: an iteration costs n_samples x n_neighbors, whatever
-the number of clusters.
+Samples with the same nearest center look for their active clusters in one list, that of
+the center's neighbours: an iteration costs n_samples x n_neighbors, whatever the number
+of clusters.
 """
 
 import numpy as np
 
+from sk_softkmeans._blocks import Blocks, Candidates, nearest_listed
 from sk_softkmeans._chunks import even_slices
-from sk_softkmeans._layouts import Lists
+from sk_softkmeans._distances import squared_distances
 from sk_softkmeans._steps import DenseStep, HardStep
 
-# The sizes of a block, and the bytes of the logits of those that are worked on at once.
-_MIN_SIZE, _MAX_SIZE, _PART_BYTES = 8, 64, 2**21
-# What a sample costs in a block beside its candidates, in units of one of these.
-_OVERHEAD = 16
 # The distances between centers that an iteration renews, per sample.
-_RENEWED = 8
+_RENEWED = 4
 # The number of centers whose neighbours are looked for at once.
 _BATCH = 256
-
-
-def block_size(n_samples, n_clusters):
-    """Return a power of two that a mean cluster fills."""
-    size = 1 << max(n_samples // n_clusters, 1).bit_length() - 1
-    return min(max(size, _MIN_SIZE), _MAX_SIZE)
-
-
-def lists_pay(n_samples, n_clusters, n_neighbors):
-    """Return whether lists of candidates cost less than all centers.
-
-    Not more than one block of each cluster is partly empty.
-    """
-    size = block_size(n_samples, n_clusters)
-    n_rows = n_samples + n_clusters * size // 2
-    return n_rows * (n_neighbors + _OVERHEAD) < n_samples * n_clusters
 
 
 def n_renewed(n_samples, n_clusters):
     """Return how many lists an iteration can renew, at a small cost per sample."""
     return min(max(_RENEWED * n_samples // n_clusters, 1), n_clusters)
-
-
-class Blocks:
-    """The samples in blocks of one size, the samples of a block of one label."""
-
-    def __init__(self, labels, n_clusters):
-        self.size = block_size(len(labels), n_clusters)
-        # Radix sort, as long as there are not more than 2^16 clusters.
-        small = labels.astype(np.min_scalar_type(n_clusters))
-        self._order = np.argsort(small, kind="stable")
-        counts = np.bincount(labels, minlength=n_clusters)
-        n_blocks = -(-counts // self.size)
-        ends, last = np.cumsum(counts), np.cumsum(n_blocks)
-        self.labels = np.repeat(np.arange(n_clusters), n_blocks)
-        number = np.arange(len(self.labels)) - np.repeat(last - n_blocks, n_blocks)
-        self._starts = (ends - counts)[self.labels] + self.size * number
-        self._stops = ends[self.labels]
-
-    def __len__(self):
-        return len(self.labels)
-
-    def rows(self, part):
-        """Return the rows of a slice of blocks, and which are not there to fill one."""
-        position = self._starts[part, np.newaxis] + np.arange(self.size)
-        stops = self._stops[part, np.newaxis]
-        rows = self._order[np.minimum(position, stops - 1)]
-        return rows.ravel(), (position < stops).ravel()
 
 
 class Neighbours:
@@ -112,15 +65,12 @@ class Neighbours:
 
         def work(block, part):
             some = clusters[part]
-            points = centers.points[some]
-            distances = points @ centers.lifted[:, :-1].T
-            distances += centers.lifted[:, -1]
-            np.subtract(centers.norms[some, np.newaxis], distances, out=distances)
+            distances = squared_distances(centers, centers.points[some])
             distances[np.arange(len(some)), some] = -1
             last = self.n_neighbors - 1
             lists = np.argpartition(distances, last, axis=1)[:, : last + 1]
             lists.sort(axis=1)
-            self._lists[some], self._at[some] = lists, points
+            self._lists[some], self._at[some] = lists, centers.points[some]
             near = np.take_along_axis(distances, lists, axis=1)
             self._radii[some] = near.max(axis=1)
 
@@ -153,15 +103,15 @@ class NearestStep(HardStep):
     Its parameters are those of `TruncatedStep`.
     """
 
-    def __init__(self, assignment, with_distortion, squares, n_samples):
-        super().__init__(n_samples, squares)
+    def __init__(self, assignment, with_distortion, squares, pruning, *, n_samples):
+        super().__init__(n_samples, squares, pruning)
         self._assignment = assignment
 
-    def __call__(self, block, weights, centers, temperature):
-        """Return the statistics of one block."""
-        stats = super().__call__(block, weights, centers, temperature)
+    def reduce(self, chunks, centers, temperature):
+        """Return the statistics of all samples."""
+        stats = super().reduce(chunks, centers, temperature)
         uniform = self._assignment.uniform(len(centers))
-        stats.value -= temperature * uniform * weights.sum()
+        stats.value -= temperature * uniform * stats.mass.sum()
         return stats
 
 
@@ -176,8 +126,8 @@ class TruncatedStep(DenseStep):
         The map.
     with_distortion : bool
         Whether to give the distortion as well.
-    squares : dict
-        The sums of squares of blocks.
+    squares, pruning : dict and Pruning
+        Those of the chunks.
     n_samples : int
         The number of samples.
 
@@ -191,45 +141,24 @@ class TruncatedStep(DenseStep):
 
     neighbours = None
 
-    def __init__(self, assignment, with_distortion, squares, n_samples):
-        super().__init__(assignment, with_distortion, squares)
+    def __init__(self, assignment, with_distortion, squares, pruning, *, n_samples):
+        super().__init__(assignment, with_distortion, squares, pruning)
         self.labels = np.empty(n_samples, dtype=np.int32)
 
     def begin(self):
         """Do nothing: labels and lists are set from outside."""
 
-    def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all samples."""
-        if self.neighbours is None:
-            return super().reduce(chunks, centers, temperature)
-        n_clusters, lists = len(centers), self.neighbours.of(chunks, centers)
-        blocks = Blocks(self.labels, n_clusters)
-        n_rows = _PART_BYTES // (lists.shape[1] * centers.dtype.itemsize)
-        parts = even_slices(len(blocks), max(n_rows // blocks.size, 1))
+    def _candidates(self, chunks, centers, temperature):
+        if not self.neighbours:
+            return None
+        lists = self.neighbours.of(chunks, centers)
+        blocks = Blocks(self.labels, len(centers))
+        n_blocks = blocks.at_once(lists.shape[1], centers.dtype.itemsize)
+        parts = even_slices(len(blocks), n_blocks)
+        return Candidates(blocks, parts, lambda part: lists[blocks.labels[part]])
 
-        def work(block, part):
-            rows, inside = blocks.rows(part)
-            weights = chunks.sample_weight[rows] * inside
-            listed = lists[blocks.labels[part]]
-            block.gather(rows)
-            z = block.logits_by_list(centers, listed)
-            top = z.max(axis=0)
-            nearest = weights @ (block.norms() - top)
-            z -= top
-            best = _position_of_zero(z)
-            self.labels[rows] = np.take_along_axis(listed, best.reshape(len(listed), -1), axis=1).ravel()
-            layout = Lists(listed, blocks.size, n_clusters)
-            return self._share(
-                block, weights, centers, temperature, z, layout, nearest
-            )
-
-        return chunks.reduce_parts(work, parts, centers.origin, centers.dtype)
-
-
-def _position_of_zero(z):
-    """Return where the first zero of each column is: where the largest logit was."""
-    zero = z == 0
-    if np.count_nonzero(zero) > z.shape[1]:
-        return zero.argmax(axis=0)
-    numbers = np.arange(len(z), dtype=np.float32)
-    return (numbers @ zero.astype(np.float32)).astype(np.intp)
+    def _share(self, block, weights, centers, temperature, z, layout, inertia):
+        """Return the statistics of a block, and remember its nearest centers."""
+        if self.neighbours:
+            self.labels[block.rows] = nearest_listed(z, layout.lists)
+        return super()._share(block, weights, centers, temperature, z, layout, inertia)

@@ -67,6 +67,15 @@ class Centers:
         return len(self.points)
 
 
+def squared_distances(centers, points):
+    """Return the squared distances of points about the origin, a row each."""
+    points = points.astype(centers.dtype, copy=False)
+    d = points @ centers.lifted[:, :-1].T
+    d += centers.lifted[:, -1]
+    np.subtract(np.einsum("ij,ij->i", points, points)[:, np.newaxis], d, out=d)
+    return np.maximum(d, 0, out=d)
+
+
 def make_block(X, origin, dtype, scratch):
     """Return the block class that fits X, ready to load rows."""
     return (CSRBlock if issparse(X) else DenseBlock)(X, origin, dtype, scratch)
@@ -112,14 +121,15 @@ class DenseBlock:
         """Return |x|^2."""
         return np.einsum("ij,ij->i", self.x, self.x)
 
-    def logits_by_list(self, centers, lists):
+    def logits_by_list(self, lifted, lists):
         """Return 2 x.c - |c|^2 for parts of the rows that have a list of centers each.
 
-        Row i of the result is about the i-th center of each list.
+        Row i of the result is about the i-th center of each list, of which `lifted` has
+        the rows.
         """
         n_parts, length = lists.shape
         parts = self.lifted.reshape(n_parts, -1, self.lifted.shape[1])
-        listed = centers.lifted.take(lists, axis=0)
+        listed = lifted.take(lists, axis=0)
         out = self.scratch("logits", (length, n_parts, parts.shape[1]), self.dtype)
         np.matmul(listed, parts.transpose(0, 2, 1), out=out.transpose(1, 0, 2))
         return out.reshape(length, -1)
@@ -161,7 +171,10 @@ class DenseBlock:
         return _split(responsibilities @ weighted)
 
     def sums_by_list(self, responsibilities, weights, lists, n_clusters):
-        """Return the same of responsibilities for a list of clusters for each part."""
+        """Return the same of responsibilities for a list of clusters for each part.
+
+        What has the number n_clusters is of none.
+        """
         n_parts, length = lists.shape
         weighted = self.scratch("weighted", self.lifted.shape, self.dtype)
         np.multiply(self.lifted, weights[:, np.newaxis], out=weighted)
@@ -170,8 +183,8 @@ class DenseBlock:
         shares = responsibilities.reshape(length, n_parts, -1).transpose(1, 0, 2)
         np.matmul(shares, weighted.reshape(n_parts, -1, n_columns), out=parts)
         ones = np.broadcast_to(self.dtype.type(1), lists.size)
-        to = self.scratch.indicator(lists.ravel(), ones, n_clusters, self.dtype)
-        return _split(to @ parts.reshape(-1, n_columns))
+        to = self.scratch.indicator(lists.ravel(), ones, n_clusters + 1, self.dtype)
+        return _split((to @ parts.reshape(-1, n_columns))[:-1])
 
     def label_sums(self, labels, weights, n_clusters):
         """Return the masses and sums of weighted samples by label."""

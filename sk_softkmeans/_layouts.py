@@ -60,16 +60,16 @@ class Lists(Grid):
 
     def __init__(self, lists, n_columns, n_clusters):
         super().__init__(n_clusters, lists.shape[1])
-        self._lists, self._n_columns = lists, n_columns
+        self.lists, self._n_columns = lists, n_columns
 
     def of_clusters(self, v):
         """Return v, one number for each cluster, as what fits all entries."""
-        return np.repeat(v[self._lists].T, self._n_columns, axis=1)
+        return np.repeat(v[self.lists].T, self._n_columns, axis=1)
 
     def sums(self, block, responsibilities, weights):
         """Return the masses and sums of weighted responsibilities."""
         return block.sums_by_list(
-            responsibilities, weights, self._lists, self.n_clusters
+            responsibilities, weights, self.lists, self.n_clusters
         )
 
 

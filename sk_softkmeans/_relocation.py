@@ -137,20 +137,7 @@ def halve(chunks, state, direction):
     """
     labels, points = state.labels, state.centers
     n_clusters, dtype = len(points), chunks.X.dtype
-    axes = np.tile(direction, (n_clusters, 1))
-    for _ in range(_AXIS_PASSES):
-        offsets = np.einsum("kd,kd->k", points, axes)
-
-        def stretch(block, weights, axes=axes, offsets=offsets):
-            own = labels[block.rows]
-            along = block.along(axes, own) - offsets[own]
-            return _joined(block.label_sums(own, weights * along, n_clusters))
-
-        total = chunks.reduce(stretch, state.origin, dtype)
-        axes = total[:, 1:] - total[:, :1] * points
-        lengths = np.abs(axes).max(axis=1, keepdims=True)
-        axes /= np.where(lengths > 0, lengths, 1)
-
+    axes = longest_axes(chunks, state.origin, labels, points, direction)
     offsets = np.einsum("kd,kd->k", points, axes)
     for _ in range(1 + _MEANS_PASSES):
 
@@ -172,6 +159,28 @@ def halve(chunks, state, direction):
     harmonic = np.zeros(n_clusters)
     np.divide(mass.prod(axis=1), mass.sum(axis=1), out=harmonic, where=whole)
     return Halves(harmonic * (axes**2).sum(axis=1), first, second)
+
+
+def longest_axes(chunks, origin, labels, points, direction):
+    """Return the longest axis of each cluster, from a direction, by the power method.
+
+    `points` are the centers about the origin.
+    """
+    n_clusters = len(points)
+    axes = np.tile(direction, (n_clusters, 1))
+    for _ in range(_AXIS_PASSES):
+        offsets = np.einsum("kd,kd->k", points, axes)
+
+        def _stretch(block, weights, axes=axes, offsets=offsets):
+            own = labels[block.rows]
+            along = block.along(axes, own) - offsets[own]
+            return _joined(block.label_sums(own, weights * along, n_clusters))
+
+        total = chunks.reduce(_stretch, origin, chunks.X.dtype)
+        axes = total[:, 1:] - total[:, :1] * points
+        lengths = np.abs(axes).max(axis=1, keepdims=True)
+        axes /= np.where(lengths > 0, lengths, 1)
+    return axes
 
 
 def _joined(masses_and_sums):

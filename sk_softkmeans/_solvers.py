@@ -37,9 +37,13 @@ class DistortionStep(DenseStep):
     So ``2 N_k (c_k - mean_k)`` is the gradient, as it is for the free energy.
     """
 
-    def __init__(self, assignment, with_distortion, squares=None):
-        super().__init__(assignment, True, squares)
+    def __init__(self, assignment, with_distortion, squares=None, pruning=None):
+        super().__init__(assignment, True, squares, pruning)
         self._reach = np.inf
+
+    def _margin(self, n_clusters, dtype):
+        """Return inf: the slope needs the responsibilities of all clusters."""
+        return np.inf
 
     def _sums(self, block, z, out, total, weights, layout, centers):
         """Return the masses, and the sums that lead to those means."""

@@ -11,7 +11,13 @@ from functools import cached_property
 import numpy as np
 
 from sk_softkmeans._assignments import Hard, clear_lowest
-from sk_softkmeans._layouts import Grid, lay_out
+from sk_softkmeans._blocks import nearest_listed
+from sk_softkmeans._layouts import Grid, Lists, lay_out
+from sk_softkmeans._pruning import Pruning
+
+# What a candidate in a list costs, in units of what a center does if all are candidates:
+# where memberships are hard, soft, or nearly all zero.
+_HARD_PRICE, _SOFT_PRICE, _SPARSE_PRICE = 5.0, 1.8, 2.5
 
 
 @dataclass(slots=True)
@@ -32,6 +38,8 @@ class Stats:
         sum w p d; only of steps that are asked for it.
     softness : float
         By how much less sum w F' is than if memberships were hard, over T.
+    inertia : float
+        sum w d_min.
     """
 
     mass: np.ndarray
@@ -40,6 +48,7 @@ class Stats:
     omega: float = 0.0
     distortion: float = 0.0
     softness: float = 0.0
+    inertia: float = 0.0
 
     def __iadd__(self, other):
         """Add the statistics of other samples about the same origin."""
@@ -49,6 +58,7 @@ class Stats:
         self.omega += other.omega
         self.distortion += other.distortion
         self.softness += other.softness
+        self.inertia += other.inertia
         return self
 
     def about(self, shift):
@@ -57,24 +67,31 @@ class Stats:
 
 
 class Step:
-    """What steps share: the pass over all chunks, and what it need not compute twice.
+    """What steps share: the pass over all samples, and what it need not compute twice.
 
     A step belongs to one set of chunks and one origin; `squares` is for the sums of
-    squares of its blocks.
+    squares of its blocks, `pruning` finds the clusters that may matter to samples.
     """
 
     changed = True
 
-    def __init__(self, squares=None):
+    def __init__(self, squares=None, pruning=None):
         self._squares = {} if squares is None else squares
+        self._pruning = pruning or Pruning()
 
     def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all chunks."""
+        """Return the statistics of all samples."""
 
         def work(block, weights):
             return self(block, weights, centers, temperature)
 
-        return chunks.reduce(work, centers.origin, centers.dtype)
+        candidates = self._candidates(chunks, centers, temperature)
+        if candidates:
+            total = self._reduce_lists(chunks, centers, temperature, candidates)
+        else:
+            total = chunks.reduce(work, centers.origin, centers.dtype)
+        self._pruning.spread = total.inertia / total.mass.sum()
+        return total
 
     def inertia(self, block, weights, top):
         """Return sum w d_min, given the largest logits: |x|^2 less these."""
@@ -92,8 +109,8 @@ class HardStep(Step):
 
     hard = True
 
-    def __init__(self, n_samples, squares=None):
-        super().__init__(squares)
+    def __init__(self, n_samples, squares=None, pruning=None):
+        super().__init__(squares, pruning)
         self.labels = np.empty(n_samples, dtype=np.int32)
         self.begin()
 
@@ -102,7 +119,7 @@ class HardStep(Step):
         self.labels.fill(-1)
 
     def reduce(self, chunks, centers, temperature):
-        """Return the statistics of all chunks."""
+        """Return the statistics of all samples."""
         self.changed = False
         return super().reduce(chunks, centers, temperature)
 
@@ -111,12 +128,26 @@ class HardStep(Step):
         logits = block.logits(centers)
         labels = logits.argmax(axis=1).astype(np.int32)
         top = logits[np.arange(len(labels)), labels]
-        value = self.inertia(block, weights, top)
+        inertia = self.inertia(block, weights, top)
+        return self._stats(block, weights, labels, inertia, len(centers))
+
+    def _stats(self, block, weights, labels, inertia, n_clusters):
         if not np.array_equal(self.labels[block.rows], labels):
             self.labels[block.rows] = labels
             self.changed = True
-        mass, sums = block.label_sums(labels, weights, len(centers))
-        return Stats(mass, sums, value, 0.0, value)
+        mass, sums = block.label_sums(labels, weights, n_clusters)
+        return Stats(mass, sums, inertia, distortion=inertia, inertia=inertia)
+
+    def _candidates(self, chunks, centers, temperature):
+        labels = self.labels if self.labels[0] >= 0 else None
+        return self._pruning.candidates(chunks, centers, 0.0, _HARD_PRICE, labels)
+
+    def _reduce_lists(self, chunks, centers, temperature, candidates):
+        def work(block, weights, z, lists, inertia):
+            labels = nearest_listed(z, lists)
+            return self._stats(block, weights, labels, inertia, len(centers))
+
+        return candidates.reduce(chunks, centers, work)
 
 
 class DenseStep(Step):
@@ -124,8 +155,8 @@ class DenseStep(Step):
 
     hard = False
 
-    def __init__(self, assignment, with_distortion, squares=None):
-        super().__init__(squares)
+    def __init__(self, assignment, with_distortion, squares=None, pruning=None):
+        super().__init__(squares, pruning)
         self.assignment, self.with_distortion = assignment, with_distortion
         self._reach = assignment.reach
 
@@ -133,15 +164,28 @@ class DenseStep(Step):
         """Return the statistics of one block."""
         z = block.logits_by_cluster(centers)
         top = z.max(axis=0)
-        nearest = self.inertia(block, weights, top)
+        inertia = self.inertia(block, weights, top)
         z, layout = lay_out(z, top, temperature * self._reach, block.scratch)
-        return self._share(block, weights, centers, temperature, z, layout, nearest)
+        return self._share(block, weights, centers, temperature, z, layout, inertia)
 
-    def _share(self, block, weights, centers, temperature, z, layout, nearest):
-        """Return the statistics of a block, given its logits less the largest ones.
+    def _candidates(self, chunks, centers, temperature):
+        margin = temperature * self._margin(len(centers), centers.dtype)
+        price = _SOFT_PRICE if np.isinf(self._reach) else _SPARSE_PRICE
+        return self._pruning.candidates(chunks, centers, margin, price)
 
-        `nearest` is sum w d_min.
-        """
+    def _margin(self, n_clusters, dtype):
+        """Return by how much logits may be lower than the largest and still count."""
+        return self.assignment.margin(n_clusters, dtype)
+
+    def _reduce_lists(self, chunks, centers, temperature, candidates):
+        def work(block, weights, z, lists, inertia):
+            layout = Lists(lists, candidates.blocks.size, len(centers))
+            return self._share(block, weights, centers, temperature, z, layout, inertia)
+
+        return candidates.reduce(chunks, centers, work)
+
+    def _share(self, block, weights, centers, temperature, z, layout, inertia):
+        """Return the statistics of a block, given its logits less the largest ones."""
         divide(z, temperature)
         # Some maps may overwrite z, unless the distortion still needs it.
         in_place = self.assignment.in_place and not self.with_distortion
@@ -149,14 +193,15 @@ class DenseStep(Step):
         total, value = self.assignment.respond(z, out, layout)
         uniform = self.assignment.uniform(layout.n_clusters)
         weighted = weights @ value
-        stats = {"softness": -uniform * weights.sum() - weighted}
+        softness = -uniform * weights.sum() - weighted
+        stats = {"softness": softness, "inertia": inertia}
         if self.with_distortion:
             excess = -layout.dot(z, out) / total
             omega = value - excess + uniform
             stats["omega"] = weights @ omega
-            stats["distortion"] = nearest + temperature * (weights @ excess)
+            stats["distortion"] = inertia + temperature * (weights @ excess)
         mass, sums = self._sums(block, z, out, total, weights, layout, centers)
-        return Stats(mass, sums, nearest + temperature * weighted, **stats)
+        return Stats(mass, sums, inertia + temperature * weighted, **stats)
 
     def _sums(self, block, z, out, total, weights, layout, centers):
         """Return the masses and sums of responsibilities ``out / total``."""
@@ -180,10 +225,10 @@ class Steps:
     """
 
     def __init__(self, n_samples, assignment, with_distortion=False, soft=DenseStep):
-        squares = {}
+        shared = {}, Pruning()
         self.assignment = assignment
-        self.hard = HardStep(n_samples, squares)
-        self.soft = soft(assignment, with_distortion, squares)
+        self.hard = HardStep(n_samples, *shared)
+        self.soft = soft(assignment, with_distortion, *shared)
 
 
 class Assignment:

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sk_softkmeans._acceleration import Means
+from sk_softkmeans._blocks import lists_pay
 from sk_softkmeans._candidates import (
     Neighbours,
     NearestStep,
     TruncatedStep,
-    lists_pay,
     n_renewed,
 )
 from sk_softkmeans._em import hard_inertia, run
