@@ -170,7 +170,9 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
     Sums are taken in chunks of rows, whose parts are added in float64 and in a fixed
     order: memory beyond X does not grow with n_samples x n_clusters, and the result has
     the same bytes for any number of threads. The threads are those that BLAS is
-    allowed.
+    allowed. With many clusters of dense X, centers that have provably no share of a
+    block of samples, but for rounding, are left out where that is quicker, as it is in
+    few dimensions.
 
     References
     ----------

@@ -118,7 +118,8 @@ class EntmaxKMeans(BaseSoftKMeans):
     order: memory beyond X does not grow with n_samples x n_clusters, and the result has
     the same bytes for any number of threads. The threads are those that BLAS is
     allowed. Where few of many centers share a sample, the others cost `fit` no more
-    than their distances.
+    than their distances, and these only where it is not proved that they share no
+    sample of a block.
 
     References
     ----------

@@ -169,7 +169,8 @@ class DenseStep(Step):
         return self._share(block, weights, centers, temperature, z, layout, inertia)
 
     def _candidates(self, chunks, centers, temperature):
-        margin = temperature * self._margin(len(centers), centers.dtype)
+        # Of Python's numbers, which overflow in silence: no center is left out then.
+        margin = float(temperature) * float(self._margin(len(centers), centers.dtype))
         price = _SOFT_PRICE if np.isinf(self._reach) else _SPARSE_PRICE
         return self._pruning.candidates(chunks, centers, margin, price)
 
