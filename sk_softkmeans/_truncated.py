@@ -78,11 +78,13 @@ class TruncatedKMeans(BaseSoftKMeans):
     max_iter : int, default=300
         The largest number of iterations of a run.
     tol : float, default=1e-4
-        Relative tolerance: a run ends when an M-step lowers the soft inertia by less
-        than a tenth of `tol` times its value, and the relative change of a learned
-        temperature is at most `tol`. With one active cluster and at temperature 0 the
-        squared shift of the centers is compared to `tol` times the mean variance of the
-        features, as in KMeans; with all active as in `SoftKMeans`.
+        Relative tolerance: a run ends when the squared distance that centers are
+        estimated to be from their end, the mean over their samples, is at most `tol`
+        times the mean squared distance of samples to their active centers, and the
+        relative change of a learned temperature is at most `tol`. With one active
+        cluster and at temperature 0 the squared shift of the centers is compared to
+        `tol` times the mean variance of the features, as in KMeans; with all active as
+        in `SoftKMeans`.
     transform_to : {"distances", "responsibilities"}, default="distances"
         What `transform` gives.
     verbose : int, default=0

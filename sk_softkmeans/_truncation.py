@@ -21,16 +21,17 @@ from sk_softkmeans._em import hard_inertia, run
 from sk_softkmeans._steps import Steps
 
 # The length of the first lists, and by what share the free energy has to fall for still
-# longer ones to be tried.
-_FIRST, _GAIN = 16, 2e-3
-# How many times the last gain may still be ahead.
-_CAUTION = 10
+# longer ones to be tried; until then, how many times `tol` is enough.
+_FIRST, _GAIN, _LOOSE = 16, 2e-3, 10
+# The number of iterations over which gains are compared, and their largest ratio that is
+# believed.
+_N_GAINS, _MAX_RATE = 5, 0.9
 
 
 class TruncatedMeans(Means):
-    """EM of truncated memberships, which ends when the distortion hardly falls.
+    """EM of truncated memberships.
 
-    Shifts do not shrink at a rate that could be believed: samples change their active
+    The ratio of two shifts says little of what is left: samples change their active
     clusters, and lists their members.
 
     Parameters
@@ -45,7 +46,7 @@ class TruncatedMeans(Means):
 
     def __init__(self, moments, dtype, assignment):
         super().__init__(moments, dtype)
-        self._assignment = assignment
+        self._assignment, self._gains = assignment, []
 
     def means(self, centers, stats):
         """Return the centers after those of an E-step, and learn the shares."""
@@ -56,12 +57,16 @@ class TruncatedMeans(Means):
     def advance(self, point, image, stats, heat):
         """Return what is left, and the image.
 
-        That is so far as the variance of the features is to the distortion what it is
-        to the gain of the M-step, with caution.
+        The mean squared shift over all samples is compared to the distortion, and what
+        is left is the way if shifts go on to shrink as they did over some iterations.
         """
         gain = stats.mass @ ((image.centers - point.centers) ** 2).sum(axis=1)
         share = gain / stats.distortion if gain else 0.0
-        return self._unit * np.sqrt(_CAUTION * share), image
+        self._gains = [*self._gains[-_N_GAINS:], share]
+        rate = _MAX_RATE
+        if len(self._gains) > _N_GAINS and share < self._gains[0]:
+            rate = min((share / self._gains[0]) ** (0.5 / _N_GAINS), rate)
+        return self._unit * np.sqrt(share) / (1 - rate), image
 
 
 class TruncatedSearch:
@@ -114,28 +119,39 @@ class TruncatedSearch:
         step, assignment = self._steps.soft, self._assignment
         if not assignment.nearest_first:
             assignment.learn(np.ones(self._shape[1]))
-        length, grows, first = self._n_neighbors, False, None
-        if length == "auto":
-            length, grows = max(_FIRST, 2 * assignment.n_active), True
+        length, grows = self._n_neighbors, self._n_neighbors == "auto"
+        if grows:
+            length = max(_FIRST, 2 * assignment.n_active)
         step.begin()
         step.neighbours = self._lists(length)
+        first = None
         if step.neighbours:
             origin = self._moments.origin
             inertia = hard_inertia(self._chunks, origin, centers, step.labels)
             first = self._schedule.first(lambda: inertia)
-        result = self._run(centers, first, self._max_iter, monitor)
-        while grows and step.neighbours and result.reason:
+        grows = grows and step.neighbours is not None
+        tol = self._tol * (_LOOSE if grows else 1)
+        result = self._run(centers, first, self._max_iter, tol, monitor)
+        while grows and self._may_go_on(result, monitor):
             length *= 2
             step.neighbours = self._lists(length)
-            left = self._max_iter - len(result.free_energies)
-            if not left:
-                break
-            more = self._run(result.centers, result.temperature, left, monitor)
-            gain = 1 - more.free_energies[0] / result.free_energies[-1]
-            result = result.then(more)
-            if gain < _GAIN:
-                break
+            before, n_before = result.free_energies[-1], len(result.free_energies)
+            result = self._go_on(result, tol, monitor)
+            fall = before - result.free_energies[n_before]
+            grows = fall >= _GAIN * before and step.neighbours is not None
+        if tol > self._tol and self._may_go_on(result, monitor):
+            result = self._go_on(result, self._tol, monitor)
         return result
+
+    def _may_go_on(self, result, monitor):
+        left = self._max_iter - len(result.free_energies)
+        return left and result.reason and not monitor.stopped
+
+    def _go_on(self, result, tol, monitor):
+        """Return the result of a run and of one more from its end."""
+        left = self._max_iter - len(result.free_energies)
+        more = self._run(result.centers, result.temperature, left, tol, monitor)
+        return result.then(more)
 
     def _lists(self, length):
         """Return lists of this length, None if they are no use."""
@@ -143,7 +159,7 @@ class TruncatedSearch:
             return None
         return Neighbours(length, n_renewed(*self._shape))
 
-    def _run(self, centers, first, max_iter, monitor):
+    def _run(self, centers, first, max_iter, tol, monitor):
         return run(
             self._chunks,
             self._moments,
@@ -151,7 +167,7 @@ class TruncatedSearch:
             self._schedule,
             self._steps,
             max_iter=max_iter,
-            tol=self._tol,
+            tol=tol,
             monitor=monitor,
             first=first,
             update=TruncatedMeans(
