@@ -335,7 +335,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
                 )
         return lambda centers: Geometric(first, rate, last, spread)
 
-    def _model(self, describe, moments, schedule, centers, temperature, unit):
+    def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes at the temperature of the memberships."""
         temperature = schedule.first(lambda: describe(centers, 0.0)["inertia_"] / unit)
         model = describe(centers, temperature)

@@ -13,6 +13,7 @@ from numbers import Real
 
 import numpy as np
 from numpy.lib.introspect import opt_func_info
+from scipy.special import xlogy
 
 from sk_softkmeans._layouts import Grid, are_largest, largest
 from sk_softkmeans._validation import Interval, Options
@@ -22,9 +23,25 @@ _MAX_STEPS = 20
 
 
 class Hard:
-    """The limit of every map at T = 0: all to the largest logit, the first on ties."""
+    """The limit of every map at T = 0: all to the largest logit, the first on ties.
+
+    Parameters
+    ----------
+    log_shares : ndarray of shape (n_clusters,), default=None
+        As in `Truncated`.
+    """
 
     nearest_first = True
+
+    def __init__(self, log_shares=None):
+        self.log_shares = log_shares
+
+    def divergence(self, z, out, total, value):
+        """Return the Kullback-Leibler divergence of each column from the shares."""
+        divergence = np.full(len(total), np.log(len(out)))
+        if self.log_shares is not None:
+            divergence -= self.log_shares @ out
+        return divergence
 
     def respond(self, z, out):
         """Write one-hot responsibilities to `out`; return ``total`` and ``value``."""
@@ -52,11 +69,11 @@ class Softmax:
     in_place = True
 
     def margin(self, n_clusters, dtype):
-        """Return what has to be below the largest logit to be told from rounding.
+        """Return how far below the largest logit nothing is told from rounding.
 
-        All clusters together have less than a rounding then.
+        All clusters together have 1e-4 of a rounding there.
         """
-        return np.log(n_clusters / float(np.finfo(dtype).eps))
+        return np.log(n_clusters / (1e-4 * float(np.finfo(dtype).eps)))
 
     def uniform(self, n_clusters):
         """Return Omega(u), the least value of the negentropy."""
@@ -99,6 +116,10 @@ class Softmax:
         """Return the logarithm of the responsibilities, finite where they underflow."""
         return z - np.log(total)
 
+    def divergence(self, z, out, total, value):
+        """Return the Kullback-Leibler divergence of each column from the shares."""
+        return value + Grid(len(z)).dot(z, out) / total
+
 
 class Entmax:
     """The Tsallis map of order alpha, ``Omega(p) = (sum p^a - 1) / (a (a - 1))``.
@@ -132,9 +153,9 @@ class Entmax:
             The shifted logits.
         out : ndarray of the shape of z
             Where to write; not `z`.
-        layout : Entries, default=None
+        layout : Grid or Entries, default=None
             Where the entries are if z is a list, of all that are above ``-reach`` and
-            possibly others.
+            possibly others, or of how many clusters z has some.
 
         Returns
         -------
@@ -163,6 +184,11 @@ class Entmax:
         That includes those that have underflowed, where alpha is near 1.
         """
         return _log(out / total)
+
+    def divergence(self, z, out, total, value):
+        """Return the Kullback-Leibler divergence of each column from equal shares."""
+        p = out / total
+        return xlogy(p, len(p) * p).sum(axis=0)
 
     def _scaled(self, z, out):
         """Return z times a factor, a buffer, and the factor times `reach`."""
@@ -252,7 +278,7 @@ class Truncated:
         ``sum p log(p / pi)``.
     """
 
-    # A list would be of those within reach.
+    # No logit is too low to be among the largest.
     reach = np.inf
     in_place = False
 
@@ -309,6 +335,10 @@ class Truncated:
         """Return the logarithm of the responsibilities: -inf of those not active."""
         y, _ = self._with_shares(z, Grid(len(z)))
         return np.where(out > 0, self.full.log(y, out, total), -np.inf)
+
+    def divergence(self, z, out, total, value):
+        """Return the Kullback-Leibler divergence of each column from the shares."""
+        return self.full.divergence(z, out, total, value)
 
     def _with_shares(self, z, layout):
         """Return the logits with shares, less the largest, and the largest."""

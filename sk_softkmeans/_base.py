@@ -71,6 +71,8 @@ class BaseSoftKMeans(
 
     # The parameter that makes memberships harder when it is lowered.
     _dial = "temperature"
+    # What `_model` needs of the last E-step besides: see `_reading.describe`.
+    _also = ()
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
@@ -157,7 +159,7 @@ class BaseSoftKMeans(
 
         return search
 
-    def _model(self, describe, moments, schedule, centers, temperature, unit):
+    def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes of centers that a run has at a temperature."""
         return describe(centers, temperature)
 
@@ -229,14 +231,14 @@ class BaseSoftKMeans(
 
             def describe(centers, temperature):
                 centers = (moments.origin + centers).astype(X.dtype)
-                model = describe_fit(chunks, moments, centers, temperature, assignment)
+                model = describe_fit(
+                    chunks, moments, centers, temperature, assignment, self._also
+                )
                 weighted = {name: model[name] * unit for name in _WEIGHTED}
                 return features | model | weighted | {"_assignment": assignment}
 
             def model_of(centers, temperature):
-                return self._model(
-                    describe, moments, schedule, centers, temperature, unit
-                )
+                return self._model(describe, schedule, centers, temperature, unit)
 
             monitor = Monitor(
                 self,

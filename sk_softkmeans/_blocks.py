@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The sizes of a block, and the bytes of the logits of those that are worked on at once.
+# The sizes of a block, and the bytes of the largest array for those that are worked on
+# at once.
 # Small parts lose to threads that wait for the interpreter.
 _MIN_SIZE, _MAX_SIZE, _PART_BYTES = 8, 64, 2**21
 # What a sample costs in a block beside its candidates, in units of one of these.
@@ -20,15 +21,6 @@ def block_size(n_samples, n_clusters):
     """Return a power of two that a mean cluster fills."""
     size = 1 << max(n_samples // n_clusters, 1).bit_length() - 1
     return min(max(size, _MIN_SIZE), _MAX_SIZE)
-
-
-def lists_pay(n_samples, n_clusters, n_candidates):
-    """Return whether lists with so many candidates cost less than all centers.
-
-    As a rule one block of each cluster is half empty.
-    """
-    n_rows = n_samples + n_clusters * block_size(n_samples, n_clusters) // 2
-    return n_rows * (n_candidates + OVERHEAD) < n_samples * n_clusters
 
 
 class Blocks:
@@ -77,9 +69,11 @@ class Blocks:
         rows = self._order[np.minimum(position, stops - 1)]
         return rows.ravel(), (position < stops).ravel()
 
-    def at_once(self, n_candidates, itemsize):
+    def at_once(self, n_candidates, centers):
         """Return how many blocks with so many candidates are worked on at once."""
-        return max(_PART_BYTES // (n_candidates * itemsize * self.size), 1)
+        width = centers.lifted.shape[1]
+        largest = max(self.size * max(n_candidates, width), n_candidates * width)
+        return max(_PART_BYTES // (largest * centers.dtype.itemsize), 1)
 
 
 class Candidates(NamedTuple):

@@ -7,94 +7,109 @@ of clusters.
 
 import numpy as np
 
-from sk_softkmeans._blocks import Blocks, Candidates, nearest_listed
+from sk_softkmeans._blocks import (
+    OVERHEAD,
+    Blocks,
+    Candidates,
+    block_size,
+    nearest_listed,
+)
 from sk_softkmeans._chunks import even_slices
 from sk_softkmeans._distances import squared_distances
 from sk_softkmeans._steps import DenseStep, HardStep
 
-# The distances between centers that an iteration renews, per sample.
-_RENEWED = 4
+# The distances between centers that an iteration renews: all up to 1024 clusters.
+_RENEWED = 2**20
 # The number of centers whose neighbours are looked for at once.
 _BATCH = 256
 
 
-def n_renewed(n_samples, n_clusters):
-    """Return how many lists an iteration can renew, at a small cost per sample."""
-    return min(max(_RENEWED * n_samples // n_clusters, 1), n_clusters)
+def lists_pay(n_samples, n_clusters, n_candidates):
+    """Return whether lists with so many candidates cost less than all centers.
+
+    As a rule one block of each cluster is half empty.
+    """
+    n_rows = n_samples + n_clusters * block_size(n_samples, n_clusters) // 2
+    cost = n_rows * (n_candidates + OVERHEAD) + 2 * min(n_clusters**2, _RENEWED)
+    return cost < n_samples * n_clusters
 
 
 class Neighbours:
     """For each center the list of those nearest to it, itself among them.
 
-    Some lists are made anew in each iteration: those of the centers that have moved
-    most since they were made, or that such a center has come near to.
+    In each iteration lists are made anew: with many clusters only those of the centers
+    that have moved most since theirs were made, or that such a center has come near to.
+    Of centers that have left their neighbourhood, as empty ones do, all are.
 
     Parameters
     ----------
-    n_neighbors : int
+    length : int
         The length of a list.
-    n_renewed : int
-        How many lists are renewed at a time.
     """
 
-    def __init__(self, n_neighbors, n_renewed):
-        self.n_neighbors, self._n_renewed = n_neighbors, n_renewed
+    def __init__(self, length):
+        self.length = length
         self._lists = None
 
     def of(self, chunks, centers):
-        """Return the lists of ascending indices, of shape (k, n_neighbors)."""
-        points = centers.points
+        """Return the lists of ascending indices, of shape (n_clusters, length)."""
+        points, n_clusters = centers.points, len(centers)
+        n_renewed = max(_RENEWED // n_clusters, 1)
         if self._lists is None:
-            shape = len(points), self.n_neighbors
-            self._lists = np.empty(shape, dtype=np.int32)
-            self._at, self._radii = points.copy(), np.empty(len(points), points.dtype)
-            self._urgency = np.zeros(len(points))
-            self._renew(chunks, centers, np.arange(len(points)))
+            self._lists = np.empty((n_clusters, self.length), dtype=np.int32)
+            self._at, self._urgency = points.copy(), np.zeros(n_clusters)
+            self._radii = np.zeros(n_clusters, points.dtype)
+        if n_renewed >= n_clusters or not self._radii.any():
+            self._renew(chunks, centers, np.arange(n_clusters))
             return self._lists
-        moved = np.sqrt(((points - self._at) ** 2).sum(axis=1))
+        moved = ((points - self._at) ** 2).sum(axis=1)
+        jumped = moved > self._radii
         urgency = np.maximum(moved, self._urgency)
-        first = np.argsort(-urgency, kind="stable")[: self._n_renewed]
+        urgency[jumped] = np.inf
+        first = np.argsort(-urgency, kind="stable")
+        first = first[: max(n_renewed, np.count_nonzero(jumped))]
         first = first[urgency[first] > 0]
-        if len(first):
-            self._renew(chunks, centers, first)
-            self._warn_of(first, moved[first])
+        self._renew(chunks, centers, first)
+        clusters, others = self._missing(first)
+        np.maximum.at(self._urgency, others, moved[clusters])
+        # Nobody would look for these where they are now.
+        self._renew(chunks, centers, np.unique(others[jumped[clusters]]))
         return self._lists
 
     def _renew(self, chunks, centers, clusters):
         """Make the lists of some clusters anew."""
 
-        def work(block, part):
+        def _work(block, part):
             some = clusters[part]
             distances = squared_distances(centers, centers.points[some])
             distances[np.arange(len(some)), some] = -1
-            last = self.n_neighbors - 1
-            lists = np.argpartition(distances, last, axis=1)[:, : last + 1]
+            last = self.length - 1
+            lists = np.argpartition(distances, last, axis=1)[:, : self.length]
             lists.sort(axis=1)
             self._lists[some], self._at[some] = lists, centers.points[some]
             near = np.take_along_axis(distances, lists, axis=1)
-            self._radii[some] = near.max(axis=1)
+            self._radii[some], self._urgency[some] = near.max(axis=1), 0
 
-        parts = even_slices(len(clusters), _BATCH)
-        chunks.reduce_parts(work, parts, centers.origin, centers.dtype)
+        if len(clusters):
+            parts = even_slices(len(clusters), _BATCH)
+            chunks.reduce_parts(_work, parts, centers.origin, centers.dtype)
 
-    def _warn_of(self, clusters, moved):
-        """Let others come next whose lists should have one of these that have moved."""
-        lists = self._lists[clusters]
-        points, others = self._at[clusters, np.newaxis], self._at[lists]
-        i, j = np.nonzero(((others - points) ** 2).sum(axis=2) < self._radii[lists])
-        others = lists[i, j]
-        missing = ~self._are_listed(clusters[i], others)
-        self._urgency[clusters] = 0
-        np.maximum.at(self._urgency, others[missing], moved[i[missing]])
+    def _missing(self, clusters):
+        """Return pairs of one of these clusters and one that fails to list it.
 
-    def _are_listed(self, clusters, others):
-        """Return whether each of some clusters is in the list of another one."""
+        Only those that it lists itself are looked at.
+        """
+        ours, others = np.repeat(clusters, self.length), self._lists[clusters].ravel()
         n_clusters = len(self._lists)
         # These ascend: lists do, and follow each other.
         listed = np.arange(n_clusters)[:, np.newaxis] * n_clusters + self._lists
-        wanted = others.astype(np.int64) * n_clusters + clusters
+        wanted = others.astype(np.int64) * n_clusters + ours
         at = np.searchsorted(listed.ravel(), wanted)
-        return listed.ravel()[np.minimum(at, listed.size - 1)] == wanted
+        missing = listed.ravel()[np.minimum(at, listed.size - 1)] != wanted
+        ours, others = ours[missing], others[missing]
+        near = ((self._at[ours] - self._at[others]) ** 2).sum(axis=1)
+        near = near < self._radii[others]
+        return ours[near], others[near]
 
 
 class NearestStep(HardStep):
@@ -145,17 +160,26 @@ class TruncatedStep(DenseStep):
         super().__init__(assignment, with_distortion, squares, pruning)
         self.labels = np.empty(n_samples, dtype=np.int32)
 
-    def begin(self):
-        """Do nothing: labels and lists are set from outside."""
+    def begin(self, neighbours=None):
+        """Set the lists; with them `labels` have to be those of the next centers."""
+        self.neighbours = neighbours
+
+    @property
+    def sees_all(self):
+        """Return whether there are no lists."""
+        return self.neighbours is None
 
     def _candidates(self, chunks, centers, temperature):
         if not self.neighbours:
             return None
         lists = self.neighbours.of(chunks, centers)
         blocks = Blocks(self.labels, len(centers))
-        n_blocks = blocks.at_once(lists.shape[1], centers.dtype.itemsize)
-        parts = even_slices(len(blocks), n_blocks)
+        parts = even_slices(len(blocks), blocks.at_once(lists.shape[1], centers))
         return Candidates(blocks, parts, lambda part: lists[blocks.labels[part]])
+
+    def _misses(self, mass):
+        """Return False: that the lists leave something out is what they are for."""
+        return False
 
     def _share(self, block, weights, centers, temperature, z, layout, inertia):
         """Return the statistics of a block, and remember its nearest centers."""

@@ -113,9 +113,12 @@ class DenseBlock:
         self.lifted = self.scratch("lifted", (len(rows), n_features + 1), self.dtype)
         self.x = self.lifted[:, :-1]
         self.scratch.forget("lifted")
+        if not self.X.flags.c_contiguous:
+            # take would copy all of X.
+            return self._center(self.X[rows])
         raw = self.scratch("gathered", (len(rows), n_features), self.X.dtype)
         np.take(self.X, rows, axis=0, out=raw, mode="clip")
-        self._center(raw)
+        return self._center(raw)
 
     def norms(self):
         """Return |x|^2."""

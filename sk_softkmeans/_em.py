@@ -29,7 +29,7 @@ class FitResult(NamedTuple):
     objectives: np.ndarray | None = None
 
     def then(self, other):
-        """Return the result of this run and of another one that went on from its end."""
+        """Return the result of this run and another one, which went on from its end."""
         names = ("free_energies", "temperatures", "objectives")
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         joined = {name: np.concatenate(pair) for name, pair in pairs.items()}
@@ -109,7 +109,9 @@ def run(
         objectives.append(objective)
         free_energies.append(stats.value)
         temperatures.append(temperature)
-        moved = relocate(chunks, stats, entering, effective, steps.assignment)
+        moved = relocate(
+            chunks, stats, entering, effective, steps.assignment, step.sees_all
+        )
 
         point, guess = Point(point.centers, temperature), point.temperature
         means = update.means(point.centers, stats)

@@ -9,11 +9,12 @@ from sk_softkmeans._steps import Assignment
 _EMPTY = 1e-12
 
 
-def relocate(chunks, stats, centers, temperature, assignment):
+def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     """Give empty clusters the distinct samples that are farthest from all centers.
 
     Their weight is taken from the clusters that had it, as in KMeans, unless being
-    shared is worth more to a sample than a center of its own.
+    shared is worth more to a sample than a center of its own. Clusters whose shares are
+    learned may become empty for good.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ def relocate(chunks, stats, centers, temperature, assignment):
         The temperature of that E-step.
     assignment : object
         Its map.
+    takes : bool, default=True
+        Whether the clusters that had the weight are those of all centers.
 
     Returns
     -------
@@ -34,6 +37,8 @@ def relocate(chunks, stats, centers, temperature, assignment):
         The clusters that were given a sample; `stats` is changed in place.
     """
     weights = chunks.sample_weight
+    if temperature and not assignment.nearest_first:
+        return np.empty(0, dtype=np.intp)
     empty = np.flatnonzero(stats.mass <= _EMPTY * chunks.min_weight)
     if not len(empty):
         return empty
@@ -53,6 +58,7 @@ def relocate(chunks, stats, centers, temperature, assignment):
     read = Assignment(block, centers, temperature, assignment)
     x = block.dense()
     own = read.nearest > -temperature * assignment.uniform(len(centers))
+    own &= takes
     taken = read.responsibilities() * (w * own)[:, np.newaxis]
     stats.mass -= taken.sum(axis=0)
     stats.sums -= taken.T @ x

@@ -1,8 +1,5 @@
 """Entmax k-means: sparse memberships, exactly hard at a finite temperature."""
 
-from scipy.sparse import csr_array, csr_matrix, vstack
-from sklearn import get_config
-
 from sk_softkmeans._assignments import ALPHA, make_assignment
 from sk_softkmeans._base import TEMPERATURE, BaseSoftKMeans
 

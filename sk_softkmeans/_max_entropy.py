@@ -214,7 +214,7 @@ class MaxEntropyKMeans(BaseSoftKMeans):
             )
         return self.distortion / limit * moments.scatter
 
-    def _model(self, describe, moments, schedule, centers, temperature, unit):
+    def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes, at the temperature of these centers."""
         models = {}
 

@@ -13,6 +13,7 @@ then; what is proved holds for any later centers.
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 
 from sk_softkmeans._blocks import OVERHEAD, Blocks, Candidates
 from sk_softkmeans._chunks import even_slices
@@ -23,7 +24,7 @@ from sk_softkmeans._relocation import longest_axes
 _MIN_CLUSTERS, _MIN_SAMPLES = 64, 2**13
 # The number of blocks or centers whose distances are looked at at once.
 _BATCH = 256
-# What rounding may do to a squared distance, in units of that of the largest one.
+# Roundings of a squared distance, relative to the largest one.
 _ROUNDINGS = 16
 
 
@@ -61,27 +62,29 @@ class Pruning:
         """
         if self.spread is None or not self._may_help(chunks, centers):
             return None
+        if not np.isfinite(margin):
+            return None
         if self._n_to_skip:
             self._n_to_skip -= 1
             return None
         if self._blocks is None:
             if not self._promises(centers, margin, price):
-                return self._refuse()
+                return self.refuse()
             self._make_blocks(chunks, centers, labels)
-        counts, clusters = self._near(chunks, centers, margin)
+        counts = self._count(chunks, centers, margin)
         n_rows = len(counts) * self._blocks.size
         n_candidates = price * (counts.mean() + OVERHEAD)
         if n_rows * n_candidates > chunks.X.shape[0] * len(centers):
-            return self._refuse()
+            return self.refuse()
         self._n_refused = 0
-        return self._lists(centers, margin, counts, clusters)
+        return self._listed(centers, margin, counts)
 
     def _may_help(self, chunks, centers):
         n_samples, n_clusters = chunks.X.shape[0], len(centers)
         enough = n_clusters >= _MIN_CLUSTERS and n_samples >= _MIN_SAMPLES
         return enough and n_samples >= n_clusters and not issparse(chunks.X)
 
-    def _refuse(self):
+    def refuse(self):
         """Do not look again for a while, which gets longer and longer."""
         self._n_to_skip = self._n_refused
         self._n_refused = 2 * self._n_refused + 1
@@ -104,8 +107,7 @@ class Pruning:
 
             chunks.reduce(_label, centers.origin, centers.dtype)
         direction = np.random.RandomState(0).standard_normal(n_features)
-        place = chunks, centers.origin, labels
-        axes = longest_axes(*place, centers.points, direction)
+        axes = longest_axes(chunks, centers.origin, labels, centers.points, direction)
         position = np.empty(n_samples, chunks.X.dtype)
 
         def _project(block, _):
@@ -120,60 +122,66 @@ class Pruning:
             rows, _ = blocks.rows(part)
             block.gather(rows)
             x = block.x.reshape(-1, blocks.size, n_features)
-            self._means[part] = means = x.mean(axis=1)
-            offsets = x - means[:, np.newaxis]
+            self._means[part] = x.mean(axis=1)
+            # From what is kept of them, which may be rounded.
+            offsets = x - self._means[part][:, np.newaxis]
             squares = np.einsum("bij,bij->bi", offsets, offsets)
             self._radii[part] = np.sqrt(squares.max(axis=1))
 
-        parts = even_slices(len(blocks), blocks.at_once(n_features, 8))
-        chunks.reduce_parts(_measure, parts, centers.origin, chunks.X.dtype)
+        parts = even_slices(len(blocks), blocks.at_once(n_features, centers))
+        # Exactly: it has to hold for passes in float64 as well.
+        chunks.reduce_parts(_measure, parts, centers.origin, np.dtype(np.float64))
         # The largest |x|^2.
         lengths = np.sqrt(np.einsum("bj,bj->b", self._means, self._means, dtype=float))
-        self._peak = ((lengths + self._radii) ** 2).max()
+        self._peak = float(((lengths + self._radii) ** 2).max())
 
-    def _near(self, chunks, centers, margin):
-        """Return how many centers count for each block, and one after the other."""
+    def _count(self, chunks, centers, margin):
+        """Return how many centers count for each block."""
         counts = np.empty(len(self._blocks), dtype=np.intp)
 
         def _work(_, part):
-            means, radii = self._means[part], self._radii[part, np.newaxis]
-            d = squared_distances(centers, means)
-            nearest = d.argmin(axis=1)
-            gap = squared_distances(centers, centers.points[nearest])
-            np.sqrt(gap, out=gap)
-            gap *= (-2 * radii).astype(gap.dtype)
-            gap += d
-            limit = d[np.arange(len(d)), nearest].astype(np.float64) + margin
-            slack = _ROUNDINGS * float(np.finfo(centers.dtype).eps)
-            limit += slack * (limit + max(self._peak, centers.norms.max()))
-            near = gap <= limit[:, np.newaxis].astype(gap.dtype)
+            near = self._are_near(centers, margin, part)
             counts[part] = np.count_nonzero(near, axis=1)
-            return [np.nonzero(near)[1].astype(np.int32)]
 
         parts = even_slices(len(counts), _BATCH)
-        near = chunks.reduce_parts(_work, parts, centers.origin, centers.dtype)
-        return counts, np.concatenate(near)
+        chunks.reduce_parts(_work, parts, centers.origin, centers.dtype)
+        return counts
 
-    def _lists(self, centers, margin, counts, clusters):
+    def _are_near(self, centers, margin, part):
+        """Return which centers count for some blocks, of shape (n_blocks, k)."""
+        # What rounding may do to a squared distance.
+        slack = _ROUNDINGS * float(np.finfo(centers.dtype).eps)
+        slack *= max(self._peak, float(centers.norms.max()))
+        d = squared_distances(centers, self._means[part])
+        nearest = d.argmin(axis=1)
+        gaps = squared_distances(centers, centers.points[nearest])
+        gaps += centers.dtype.type(slack)
+        np.sqrt(gaps, out=gaps)
+        gaps *= (2 * self._radii[part, np.newaxis]).astype(gaps.dtype)
+        limit = d[np.arange(len(d)), nearest].astype(np.float64) + margin + slack
+        return d <= gaps + limit[:, np.newaxis].astype(gaps.dtype)
+
+    def _listed(self, centers, margin, counts):
         """Return the candidates, in parts with lists of about the same length."""
-        starts = np.cumsum(counts) - counts
         by_count = np.argsort(-counts, kind="stable")
         parts, start = [], 0
         while start < len(counts):
-            length = counts[by_count[start]]
-            n_blocks = self._blocks.at_once(length, centers.dtype.itemsize)
+            n_blocks = self._blocks.at_once(counts[by_count[start]], centers)
             n_blocks = min(n_blocks, -(-len(counts) // 4))
             parts.append(by_count[start : start + n_blocks])
             start += n_blocks
 
         def _fill(part):
-            length = counts[part[0]]
-            places = np.arange(length)
-            index = starts[part, np.newaxis] + places
-            lists = clusters.take(index, mode="clip")
-            lists[places >= counts[part, np.newaxis]] = len(centers)
+            near = [
+                self._are_near(centers, margin, part[batch])
+                for batch in gen_batches(len(part), _BATCH)
+            ]
+            own = np.concatenate([np.count_nonzero(some, axis=1) for some in near])
+            lists = np.full((len(part), own.max()), len(centers), dtype=np.int32)
+            filled = np.arange(lists.shape[1]) < own[:, np.newaxis]
+            lists[filled] = np.concatenate([np.nonzero(some)[1] for some in near])
             return lists
 
-        # No logit is below -(|x| + |c|)^2.
-        lowest = -5 * max(self._peak, centers.norms.max()) - 2 * margin
+        # Below all logits, which are at least -(|x| + |c|)^2, by more than the margin.
+        lowest = -5 * max(self._peak, float(centers.norms.max())) - 2 * margin
         return Candidates(self._blocks, parts, _fill, lowest)

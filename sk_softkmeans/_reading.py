@@ -29,22 +29,29 @@ def read(chunks, cluster_centers, temperature, assignment, consume):
     return chunks.reduce(_work, origin, dtype)
 
 
-def describe(chunks, moments, cluster_centers, temperature, assignment):
-    """Return the fitted attributes that follow from centers and a temperature."""
+def describe(chunks, moments, cluster_centers, temperature, assignment, also=()):
+    """Return the fitted attributes that follow from centers and a temperature.
+
+    `also` are methods of `Assignment` whose weighted means are added, by their names.
+    """
     labels = np.empty(chunks.X.shape[0], dtype=np.int32)
 
     def _consume(rows, weights, read):
         labels[rows] = read.likeliest
         inertia = weights @ read.nearest
         value, excess = weights @ read.value, weights @ read.excess()
-        return np.array([inertia, value, excess])
+        others = [weights @ getattr(read, name)() for name in also]
+        return np.array([inertia, value, excess, *others])
 
-    inertia, value, excess = read(
+    inertia, value, excess, *others = read(
         chunks, cluster_centers, temperature, assignment, _consume
     )
+    others = {
+        name: total / moments.weight for name, total in zip(also, others, strict=True)
+    }
     soft_inertia = inertia + temperature * excess
     variance = soft_inertia / (moments.weight * chunks.X.shape[1])
-    return {
+    return others | {
         "cluster_centers_": cluster_centers,
         "labels_": labels,
         "inertia_": float(inertia),

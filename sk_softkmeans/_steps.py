@@ -15,9 +15,11 @@ from sk_softkmeans._blocks import nearest_listed
 from sk_softkmeans._layouts import Grid, Lists, lay_out
 from sk_softkmeans._pruning import Pruning
 
-# What a candidate in a list costs, in units of what a center does if all are candidates:
-# where memberships are hard, soft, or nearly all zero.
+# What a candidate in a list costs, in units of what a center does if all are
+# candidates: where memberships are hard, soft, or nearly all zero.
 _HARD_PRICE, _SOFT_PRICE, _SPARSE_PRICE = 5.0, 1.8, 2.5
+# A share of the mean mass that is not less than 1e12 times what pruning leaves out.
+_TINY = 1e-7
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class Step:
     """
 
     changed = True
+    # Whether memberships are those among all centers.
+    sees_all = True
 
     def __init__(self, squares=None, pruning=None):
         self._squares = {} if squares is None else squares
@@ -85,10 +89,11 @@ class Step:
         def work(block, weights):
             return self(block, weights, centers, temperature)
 
+        total = None
         candidates = self._candidates(chunks, centers, temperature)
         if candidates:
             total = self._reduce_lists(chunks, centers, temperature, candidates)
-        else:
+        if total is None:
             total = chunks.reduce(work, centers.origin, centers.dtype)
         self._pruning.spread = total.inertia / total.mass.sum()
         return total
@@ -183,7 +188,15 @@ class DenseStep(Step):
             layout = Lists(lists, candidates.blocks.size, len(centers))
             return self._share(block, weights, centers, temperature, z, layout, inertia)
 
-        return candidates.reduce(chunks, centers, work)
+        total = candidates.reduce(chunks, centers, work)
+        if self._misses(total.mass):
+            self._pruning.refuse()
+            return None
+        return total
+
+    def _misses(self, mass):
+        """Return whether what was left out may be most of what a cluster has."""
+        return np.isinf(self._reach) and mass.min() < _TINY * mass.mean()
 
     def _share(self, block, weights, centers, temperature, z, layout, inertia):
         """Return the statistics of a block, given its logits less the largest ones."""
@@ -264,7 +277,9 @@ class Assignment:
 
     def __init__(self, block, centers, temperature, assignment):
         self._block, self._centers, self._temperature = block, centers, temperature
-        self._assignment = assignment if temperature else Hard()
+        if not temperature:
+            assignment = Hard(getattr(assignment, "log_shares", None))
+        self._assignment = assignment
         self._logits = block.logits(centers)
         self.labels = self._logits.argmax(axis=1).astype(np.int32)
         self.top = self._logits[np.arange(len(self.labels)), self.labels]
@@ -321,6 +336,10 @@ class Assignment:
         """Return their logarithms, a row per sample."""
         z, shares, total, _ = self._response
         return self._assignment.log(z, shares, total).T
+
+    def divergence(self):
+        """Return by how much the responsibilities of each row tell from the shares."""
+        return self._assignment.divergence(*self._response)
 
     def excess(self):
         """Return sum p (d - d_min) / T of each row."""

@@ -4,7 +4,6 @@ from copy import copy
 from numbers import Integral
 
 import numpy as np
-from scipy.special import entr
 
 from sk_softkmeans._assignments import ALPHA, Truncated, make_assignment
 from sk_softkmeans._base import TEMPERATURE, BaseSoftKMeans
@@ -24,8 +23,8 @@ class TruncatedKMeans(BaseSoftKMeans):
 
     with :math:`S_i` the C clusters nearest to :math:`x_i`: truncated variational EM for
     an isotropic Gaussian mixture with variance T / 2 (k-means-C). One active cluster
-    gives k-means at any temperature, all of them `SoftKMeans`, exactly. As a rule three
-    are as good as all.
+    gives the centers of k-means at any temperature, all of them `SoftKMeans`, exactly.
+    As a rule three are as good as all.
 
     It is made for many clusters. Active clusters are looked for among the neighbours of
     the center that was nearest so far, so that an iteration costs little more with
@@ -41,19 +40,21 @@ class TruncatedKMeans(BaseSoftKMeans):
     n_neighbors : "auto" or int, default="auto"
         How many neighbours of a center, itself among them, are candidates for the
         samples that are nearest to it. "auto" begins with 16, or twice `n_active`, and
-        doubles that each time the centers have settled, as long as this lowers the free
-        energy by 0.2 % or more; with one active cluster all are candidates, for exactly
-        k-means. A number, which has to be at least `n_active`, stays what it is. All
-        centers are candidates wherever that costs no more (below about 50 clusters) and
-        for sparse X.
+        doubles that each time the centers have settled, as long as the first iteration
+        with longer lists lowers the free energy by more than 0.2 %; with one active
+        cluster all centers are candidates, for exactly k-means. A number, which has to
+        be at least `n_active` and should be several times that, stays what it is.
+        Whatever is given, all centers are candidates where that costs no more (below
+        about 50 clusters), at temperature 0 and for sparse X.
     alpha : float, default=1.0
         The order of the entropy: 1 for softmax, or in [1.001, 2], as in `EntmaxKMeans`.
     learn_weights : bool, default=False
         Whether clusters have shares (mixing weights) that are learned: active are then
         the clusters with the largest posterior, `labels_` and `predict` give the
-        largest one, `score` is that of the mixture with these weights, and `inertia_`
-        is that of the nearest centers as ever. Meant for ``temperature="ml"``; `alpha`
-        has to be 1.
+        largest one (at temperature 0 the nearest center), `score` is that of the
+        mixture with these weights, and `inertia_` is that of the nearest centers as
+        ever. A cluster can lose its share for good. Meant for ``temperature="ml"``;
+        `alpha` has to be 1.
     sparse_output : bool, default=False
         Whether `predict_proba` returns a CSR matrix.
     temperature : {"auto", "ml"} or float, default="auto"
@@ -111,10 +112,11 @@ class TruncatedKMeans(BaseSoftKMeans):
         The normalised free energy, at least `inertia_` and equal to it at T = 0.
     lower_bound_ : float
         The lower bound, per sample, of the log-likelihood of the mixture with variance
-        `variance_`, by the memberships of the model. With "ml" no iteration lowers it,
-        if all centers are candidates and not all are active; with one active cluster
-        and inertia J it is :math:`-\log K - \frac d2 \log(2 \pi e J / (d W))`. At
-        other temperatures it is no more than a bound.
+        v = `variance_` by the memberships p of the model and the shares pi, which are 1
+        / K if they are not learned: :math:`-KL(p, \pi) - \frac d2 \log(2 \pi e v)`.
+        With "ml" no iteration lowers it, if all centers are candidates and not all are
+        active. With one active cluster and inertia J it is :math:`-\log K - \frac d2
+        \log(2 \pi e J / (d W))`. At other temperatures it is no more than a bound.
     weights_ : ndarray of shape (n_clusters,)
         The shares of the clusters, which sum to 1; only with `learn_weights`.
     free_energies_ : ndarray of shape (n_iter_,)
@@ -141,10 +143,11 @@ class TruncatedKMeans(BaseSoftKMeans):
     -----
     Samples are sorted by their nearest centers and cut into blocks of one size, each of
     which meets one list of candidates: an iteration costs n_samples x n_neighbors, and
-    memory beyond X is n_samples + n_clusters x n_neighbors. In every iteration the
-    lists of the centers that have moved most are made anew, from at most 4 distances
-    for each sample. The first and the last E-step, which find the nearest of all
-    centers, cost what an iteration of KMeans does.
+    memory beyond X and a few chunks is n_samples + n_clusters x n_neighbors. In every
+    iteration lists are made anew, all of them up to 1024 clusters, above those of the
+    centers that have moved most, from about a million distances. The first and the last
+    E-step, which find the nearest of all centers, cost what iterations of KMeans do.
+    With lists a weight of 2 is like having the sample twice as long as both have them.
 
     The sum over chunks is taken in float64 and in a fixed order: the result has the
     same bytes for any number of threads, which are those that BLAS is allowed.
@@ -219,9 +222,14 @@ class TruncatedKMeans(BaseSoftKMeans):
         self.learn_weights = learn_weights
         self.sparse_output = sparse_output
 
+    _also = ("divergence",)
+
     def _make_assignment(self):
         """Return the map: all of it if all clusters are active."""
-        full, n_active = make_assignment(self.alpha), min(self.n_active, self.n_clusters)
+        full, n_active = (
+            make_assignment(self.alpha),
+            min(self.n_active, self.n_clusters),
+        )
         if self.n_neighbors != "auto" and self.n_neighbors < n_active:
             raise ValueError(
                 f"n_neighbors must be 'auto' or at least n_active={n_active}, got "
@@ -253,27 +261,17 @@ class TruncatedKMeans(BaseSoftKMeans):
             tol=self.tol,
         )
 
-    def _model(self, describe, moments, schedule, centers, temperature, unit):
+    def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes, among them the lower bound."""
         model = describe(centers, temperature)
-        # sum w (sum p d, F'), per sample.
-        distortion, free_energy = (
-            model[name] / (moments.weight * unit)
-            for name in ("soft_inertia_", "free_energy_")
-        )
-        temperature, variance = model["temperature_"], model["variance_"]
-        shares = np.full(self.n_clusters, 1 / self.n_clusters)
         if self.learn_weights:
             # The next run learns others.
             model["_assignment"] = copy(model["_assignment"])
-            shares = model["weights_"] = model["_assignment"].shares
-        if temperature:
-            # -KL(p || shares)
-            bound = (distortion - free_energy) / temperature
-        else:
-            bound = -entr(shares).sum()
-        bound -= distortion / variance / 2
-        bound -= centers.shape[1] / 2 * np.log(2 * np.pi * variance)
+            model["weights_"] = model["_assignment"].shares
+        variance, n_features = model["variance_"], centers.shape[1]
+        # With sum w p d = W d times the variance, which has a floor.
+        bound = -model.pop("divergence") - n_features / 2
+        bound -= n_features / 2 * np.log(2 * np.pi * variance)
         return model | {"lower_bound_": float(bound)}
 
     def _mixture(self):

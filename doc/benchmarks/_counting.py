@@ -28,7 +28,7 @@ class Counter:
 
 @contextmanager
 def counted_distances():
-    """Give a `Counter` of all distances of the fits inside, those of fillers as well."""
+    """Give a `Counter` of all distances of fits, those of fillers as well."""
     counter = Counter()
     with (
         mock.patch.multiple(

@@ -20,8 +20,14 @@ from time import perf_counter
 from unittest import mock
 
 import numpy as np
-from _common import interleave, make_parser, median_ratio, print_table, print_versions
-from _common import write_csv
+from _common import (
+    interleave,
+    make_parser,
+    median_ratio,
+    print_table,
+    print_versions,
+    write_csv,
+)
 from _counting import counted_distances
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import make_blobs

@@ -139,7 +139,7 @@ def measure_iterations(data, k, repeats):
 
 
 def time_within(make, X, inertia, n_iter):
-    """Return the seconds of the shortest fit that ends near an inertia, by bisection."""
+    """Return the seconds of the shortest fit that ends near an inertia."""
     low, high = 0, n_iter
     while high - low > 1:
         middle = (low + high) // 2
@@ -175,9 +175,9 @@ def measure_whole(data, k):
 
 def blobs(n_features):
     """Return what gives overlapping blobs, 40 of them."""
-    return make_blobs(
-        20_000, n_features, centers=40, cluster_std=1.5, random_state=0
-    )[0]
+    return make_blobs(20_000, n_features, centers=40, cluster_std=1.5, random_state=0)[
+        0
+    ]
 
 
 SETS = {
@@ -232,7 +232,9 @@ def draw(path, results):
     for name, marker in (("KMeans", "s"), ("SoftKMeans", "^"), ("Truncated", "o")):
         times = [results[mixture, k][0].get(name, np.nan) for k in clusters]
         style = {"marker": marker, "color": colors[name]}
-        left.loglog(clusters, 1e3 * np.array(times), label=labels.get(name, name), **style)
+        left.loglog(
+            clusters, 1e3 * np.array(times), label=labels.get(name, name), **style
+        )
     distances = [results[mixture, k][1] for k in clusters]
     right.loglog(clusters, clusters, marker="s", color=colors["KMeans"], label="KMeans")
     style = {"marker": "o", "color": colors["Truncated"]}
