@@ -45,7 +45,7 @@ class Pruning:
         self._n_refused = self._n_to_skip = 0
 
     def candidates(self, chunks, centers, margin, price, labels=None):
-        """Return the `Candidates`, None if all centers cost no more.
+        """Find the candidates of a pass.
 
         Parameters
         ----------
@@ -59,6 +59,11 @@ class Pruning:
             What a candidate costs, in units of what a center does if all are.
         labels : ndarray of shape (n_samples,), default=None
             Nearest centers, if they are known.
+
+        Returns
+        -------
+        candidates : Candidates or None
+            None if all centers cost no more.
         """
         if self.spread is None or not self._may_help(chunks, centers):
             return None

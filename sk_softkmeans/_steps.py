@@ -86,7 +86,7 @@ class Step:
     def reduce(self, chunks, centers, temperature):
         """Return the statistics of all samples."""
 
-        def work(block, weights):
+        def _work(block, weights):
             return self(block, weights, centers, temperature)
 
         total = None
@@ -94,7 +94,7 @@ class Step:
         if candidates:
             total = self._reduce_lists(chunks, centers, temperature, candidates)
         if total is None:
-            total = chunks.reduce(work, centers.origin, centers.dtype)
+            total = chunks.reduce(_work, centers.origin, centers.dtype)
         self._pruning.spread = total.inertia / total.mass.sum()
         return total
 
