@@ -281,6 +281,7 @@ class Truncated:
     # No logit is too low to be among the largest.
     reach = np.inf
     in_place = False
+    _waits = False
 
     def __init__(self, full, n_active, log_shares=None):
         self.full, self.n_active, self.log_shares = full, n_active, log_shares
@@ -290,10 +291,27 @@ class Truncated:
         """Return inf: any cluster may be active."""
         return np.inf
 
+    def begin(self):
+        """Begin with equal shares."""
+        self.log_shares = np.zeros(len(self.log_shares))
+        self._waits = False
+
     def learn(self, mass):
         """Take the shares from the masses of clusters."""
-        tiny = np.finfo(np.float64).tiny
-        self.log_shares = np.log(np.maximum(mass / mass.mean(), tiny))
+        if not self._waits:
+            tiny = np.finfo(np.float64).tiny
+            self.log_shares = np.log(np.maximum(mass / mass.mean(), tiny))
+
+    def revive(self, empty):
+        """Return which of some empty clusters get samples.
+
+        Those that begin empty do, before shares are learned. A share that is lost later
+        is lost for good: otherwise it might be lost again and again.
+        """
+        if self.log_shares.any():
+            return empty[:0]
+        self._waits = len(empty) > 0
+        return empty
 
     @property
     def shares(self):

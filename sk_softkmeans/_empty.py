@@ -13,8 +13,8 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     """Give empty clusters the distinct samples that are farthest from all centers.
 
     Their weight is taken from the clusters that had it, as in KMeans, unless being
-    shared is worth more to a sample than a center of its own. Clusters whose shares are
-    learned may become empty for good.
+    shared is worth more to a sample than a center of its own. A cluster whose share has
+    been learned keeps none.
 
     Parameters
     ----------
@@ -37,9 +37,9 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
         The clusters that were given a sample; `stats` is changed in place.
     """
     weights = chunks.sample_weight
-    if temperature and not assignment.nearest_first:
-        return np.empty(0, dtype=np.intp)
     empty = np.flatnonzero(stats.mass <= _EMPTY * chunks.min_weight)
+    if temperature and not assignment.nearest_first:
+        empty = assignment.revive(empty)
     if not len(empty):
         return empty
     distances = np.empty(weights.shape[0])

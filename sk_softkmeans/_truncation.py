@@ -130,7 +130,7 @@ class TruncatedSearch:
         """Return the result from initial centers."""
         step, length = self._steps.soft, self._first
         if not self._assignment.nearest_first:
-            self._assignment.learn(np.ones(self._shape[1]))
+            self._assignment.begin()
         lists = self._lists(length)
         if not lists or self._is_hard(centers):
             step.begin()

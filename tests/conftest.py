@@ -140,7 +140,9 @@ def factor(alpha, temperature):
 
 @pytest.fixture
 def definition(request, alpha):
-    """Return the definition of the memberships of an estimator."""
+    """Return the definition of the memberships of an estimator, or of `n_active`."""
+    if "n_active" in request.fixturenames:
+        return Definition(alpha, request.getfixturevalue("n_active"))
     with_estimator = "estimator_class" in request.fixturenames
     if with_estimator and request.getfixturevalue("estimator_class") is TruncatedKMeans:
         return Definition(alpha, n_active=3)

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import entr, logsumexp, softmax
 
 from sk_softkmeans import _assignments
-from sk_softkmeans._assignments import Hard, Softmax, make_assignment
-from sk_softkmeans._layouts import Entries
+from sk_softkmeans._assignments import Hard, Softmax, Truncated, make_assignment
+from sk_softkmeans._layouts import Entries, Grid, Lists
 
 # Gaps to the largest logit, over the temperature: none to far beyond underflow.
 ALPHAS = pytest.mark.parametrize("alpha", [1, 1.001, 1.2, 1.5, 1.9, 2])
@@ -170,3 +170,142 @@ def test_both_ways_to_exp_agree(vectorised, dtype, monkeypatch):
     assert_allclose(p, exact, rtol=200 * eps)
     expected = np.log(6) - logsumexp(z.astype(np.float64), axis=0)
     assert_allclose(value, expected, atol=10 * eps)
+
+
+TRUNCATED = pytest.mark.parametrize("alpha", [1, 1.2, 1.5, 2])
+ORDERS = pytest.mark.parametrize("order", ["C", "F"])
+
+
+def slow_truncated(z, alpha, n_active, log_shares=None, n_clusters=None):
+    """Return responsibilities and value: of the n largest logits alone, and of all K.
+
+    Omega(u) is that of all clusters, whether z has them or not.
+    """
+    y = z if log_shares is None else z + log_shares[:, np.newaxis]
+    first = np.argsort(-y, axis=0, kind="stable")[:n_active]
+    active = np.take_along_axis(y, first, axis=0)
+    shares, _, _ = respond(make_assignment(alpha), active - active.max(axis=0))
+    p = np.zeros_like(z)
+    np.put_along_axis(p, first, shares, axis=0)
+    uniform = make_assignment(alpha).uniform(n_clusters or len(z))
+    value = -(p * y).sum(axis=0) + negentropy(p, alpha) - uniform
+    return p, value
+
+
+@TRUNCATED
+@given(
+    gaps=arrays(np.float64, (6, 4), elements=GAPS),
+    n_active=st.integers(1, 6),
+    order=st.sampled_from("CF"),
+)
+def test_truncated_is_its_definition(alpha, n_active, order, gaps):
+    z = np.asarray(shifted(gaps), order=order)
+    p, value, _ = respond(Truncated(make_assignment(alpha), n_active), z)
+    expected, expected_value = slow_truncated(z, alpha, n_active)
+    assert_allclose(p, expected, atol=1e-12)
+    assert_allclose(value, expected_value, atol=1e-12)
+    assert ((p > 0).sum(axis=0) <= n_active).all()
+
+
+@pytest.mark.parametrize("n_active", [1, 2, 9, 12, 20])
+@ORDERS
+def test_shares_are_added_to_logits(n_active, order, dtype, seed):
+    rng = np.random.default_rng(seed)
+    z = shifted(rng.exponential(3, size=(12, 40)))
+    log_shares = rng.normal(size=12)
+    expected, expected_value = slow_truncated(z, 1, n_active, log_shares)
+    z = np.asarray(z, dtype, order=order)
+    assignment = Truncated(Softmax(), n_active, log_shares)
+    before, out = z.copy(), np.empty_like(z)
+    total, value = assignment.respond(z, out)
+    assert_array_equal(z, before)
+    atol = 1e-12 if dtype == np.float64 else 1e-5
+    assert out.dtype == dtype
+    assert_allclose(out / total, expected, atol=atol)
+    # Shares that do not sum to 1 can make it negative.
+    assert_allclose(value, np.maximum(expected_value, 0), atol=10 * atol)
+    with np.errstate(divide="ignore"):
+        log = np.log(expected)
+    assert_allclose(assignment.log(z, out, total), log, atol=10 * atol)
+
+
+def test_shares_come_from_masses():
+    assignment = Truncated(Softmax(), 2, np.zeros(3))
+    assert not assignment.nearest_first
+    mass = np.array([1.0, 5.0, 2.0])
+    assignment.learn(mass)
+    assert_allclose(assignment.shares, mass / 8)
+    assert_allclose(np.exp(assignment.log_shares).mean(), 1)
+    assignment.learn(np.array([1.0, 0.0, 1.0]))
+    assert_allclose(assignment.shares, [0.5, 0, 0.5], atol=1e-300)
+    assert np.isfinite(assignment.log_shares).all()
+
+
+def test_clusters_are_revived_before_shares_are_learned():
+    assignment = Truncated(Softmax(), 2, np.zeros(3))
+    mass, empty = np.array([1.0, 0.0, 3.0]), np.array([1])
+    assignment.begin()
+    for _ in range(2):
+        assert_array_equal(assignment.revive(empty), empty)
+        # They get a share when all clusters have something.
+        assignment.learn(mass)
+        assert_array_equal(assignment.log_shares, 0)
+    assert_array_equal(assignment.revive(empty[:0]), [])
+    assignment.learn(mass)
+    assert_allclose(assignment.shares, mass / 4, atol=1e-300)
+    assert_array_equal(assignment.revive(empty), [])
+    assignment.begin()
+    assert_array_equal(assignment.revive(empty), empty)
+
+
+@TRUNCATED
+@pytest.mark.parametrize("n_active", [6, 7])
+@ORDERS
+def test_all_active_is_the_full_map(alpha, n_active, order, dtype):
+    z = shifted(np.random.default_rng(0).exponential(size=(6, 9)))
+    z, full = np.asarray(z, dtype, order=order), make_assignment(alpha)
+    expected = respond(full, z)
+    for result, same in zip(
+        respond(Truncated(full, n_active), z), expected, strict=True
+    ):
+        assert_array_equal(result, same)
+
+
+@TRUNCATED
+@pytest.mark.parametrize("n_active", [1, 3, 5])
+@ORDERS
+def test_truncated_lists_are_of_all_clusters(alpha, n_active, order, dtype):
+    # Five candidates of 70 clusters.
+    z = shifted(np.random.default_rng(0).exponential(size=(5, 9)))
+    expected, expected_value = slow_truncated(z, alpha, n_active, n_clusters=70)
+    z = np.asarray(z, dtype, order=order)
+    lists = np.array([np.arange(5), np.arange(9, 14), np.arange(65, 70)])
+    p, assignment = np.empty_like(z), Truncated(make_assignment(alpha), n_active)
+    total, value = assignment.respond(z, p, Lists(lists, 3, 70))
+    atol = 1e-12 if dtype == np.float64 else 2e-6
+    assert_allclose(p / total, expected, atol=atol)
+    assert_allclose(value, expected_value, atol=atol)
+    assert assignment.uniform(70) == make_assignment(alpha).uniform(70)
+
+
+@TRUNCATED
+def test_maps_of_some_clusters_know_of_all(alpha, dtype):
+    # Evenly shared between 3 of 50: -Omega(u) is that of 50, Omega(p) that of 3.
+    assignment, z = make_assignment(alpha), np.zeros((3, 2), dtype)
+    out = np.empty_like(z)
+    total, value = assignment.respond(z, out, Grid(50, 3))
+    assert_allclose(out / total, 1 / 3, rtol=1e-6)
+    expected = assignment.uniform(3) - assignment.uniform(50)
+    assert_allclose(value, expected, rtol=1e-5)
+
+
+@TRUNCATED
+@pytest.mark.parametrize("n_clusters", [2, 5000])
+def test_beyond_the_margin_nothing_is_left(alpha, n_clusters, dtype):
+    assignment = make_assignment(alpha)
+    margin = assignment.margin(n_clusters, dtype)
+    z = np.full((n_clusters, 1), -margin, dtype)
+    z[0] = 0
+    p, _, _ = respond(assignment, z)
+    assert p[1:].sum() <= np.finfo(dtype).eps
+    assert Truncated(assignment, 2).margin(n_clusters, dtype) == np.inf

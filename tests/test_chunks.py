@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.datasets import make_blobs
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sk_softkmeans._chunks import chunked, plan
+from sk_softkmeans._chunks import chunked, even_slices, plan
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -58,6 +58,37 @@ def test_reduce_has_the_same_bytes_for_any_number_of_threads():
         total, seen = sum_rows(X, limit)
         assert (seen == 1).all()
         assert total.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 1000, 12_345])
+def test_even_slices_cover_everything_once(n, size):
+    slices = even_slices(n, size)
+    everything = np.concatenate([np.arange(n)[s] for s in slices])
+    assert_array_equal(everything, np.arange(n))
+    lengths = [s.stop - s.start for s in slices]
+    assert max(lengths) <= size
+    assert set(lengths[:-1]) <= {max(lengths)}
+
+
+@pytest.mark.parametrize(("n", "size", "expected"), [(9, 9, 1), (1000, 100, 12)])
+def test_two_or_four_threads_have_the_same_number_of_slices(n, size, expected):
+    assert len(even_slices(n, size)) == expected
+
+
+def test_other_parts_are_summed_in_their_order():
+    X = np.random.default_rng(0).normal(size=(50_000, 3))
+    order = np.random.default_rng(1).permutation(50_000)
+    parts = np.array_split(order, 23)
+
+    def work(block, rows):
+        block.gather(rows)
+        return [block.x.sum()]
+
+    for limit in (1, 2):
+        with threadpool_limits(limit, "blas"), chunked(X, np.ones(50_000), 3) as chunks:
+            sums = chunks.reduce_parts(work, parts, np.zeros(3), FLOAT64)
+        assert_array_equal(sums, [X[rows].sum() for rows in parts])
 
 
 @pytest.mark.parametrize("failing_row", [0, 49_999])

@@ -1,11 +1,22 @@
-"""Lists of the logits that count, and when there are any."""
+"""Lists of the logits that count, when there are any, and the largest logits."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sk_softkmeans._distances import DenseBlock, Scratch
-from sk_softkmeans._layouts import Entries, Grid, lay_out
+from sk_softkmeans._layouts import (
+    Entries,
+    Grid,
+    Lists,
+    _tops,
+    are_largest,
+    largest,
+    lay_out,
+)
 
 
 def make_logits(dtype, spread):
@@ -69,3 +80,95 @@ def test_both_layouts_sum_alike():
     expected_mass, expected_sums = grid.sums(block, p, weights)
     assert_allclose(mass, expected_mass)
     assert_allclose(sums, expected_sums)
+
+
+ORDERS = pytest.mark.parametrize("order", ["C", "F"])
+
+
+def slow_largest(z, n):
+    """Return whether each entry is one of the n largest, of equal ones the first."""
+    found = np.zeros(z.shape, bool)
+    first = np.argsort(-z, axis=0, kind="stable")[:n]
+    np.put_along_axis(found, first, True, axis=0)
+    return found
+
+
+def assert_largest(z, n):
+    """Check what both functions say of the n largest, and that z stays as it was."""
+    before, expected = z.copy(), slow_largest(z, n)
+    index = largest(z, n)
+    assert_array_equal(z, before)
+    assert index.shape == (n, z.shape[1])
+    found = np.zeros(z.shape, bool)
+    np.put_along_axis(found, index, True, axis=0)
+    assert_array_equal(found, expected)
+    assert_array_equal(are_largest(z, n), expected)
+    assert_array_equal(z, before)
+
+
+@ORDERS
+@pytest.mark.parametrize("n_values", [1, 3, 1000])
+@pytest.mark.parametrize("n_entries", [1, 2, 7, 20])
+def test_the_largest_whatever_their_number(n_entries, n_values, order, dtype, seed):
+    # Few values make ties.
+    rng = np.random.default_rng(seed)
+    z = -rng.integers(n_values, size=(n_entries, 300)).astype(dtype)
+    for n in range(1, n_entries + 1):
+        assert_largest(np.array(z, order=order), n)
+
+
+@ORDERS
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(1, 12), st.integers(1, 5)),
+        elements=st.floats(np.float32(-1e38), 0, width=32),
+    ),
+    st.data(),
+)
+def test_the_largest_of_any_values(order, z, data):
+    n = data.draw(st.integers(1, len(z)))
+    assert_largest(np.array(z, order=order), n)
+
+
+@pytest.mark.parametrize("n_entries", [1, 2, 3, 8, 11])
+def test_the_tournament_sorts(n_entries, seed):
+    # If it erred, entries would only be counted as ties, and sorted.
+    z = np.random.default_rng(seed).integers(9, size=(n_entries, 50)).astype(float)
+    for n in range(1, min(n_entries, 8) + 1):
+        tops = np.concatenate(_tops(z, n))
+        assert_array_equal(tops, -np.sort(-z, axis=0)[:n])
+
+
+def test_lists_sum_as_all_entries_do():
+    # Three parts of four columns, whose lists are all six clusters in some order.
+    rng = np.random.default_rng(0)
+    lists = np.array([rng.permutation(6) for _ in range(3)])
+    layout, weights, v = Lists(lists, 4, 6), rng.random(12), rng.random(6)
+    assert layout.n_clusters == layout.counts == 6
+    p = rng.random((6, 12))
+    listed = np.take_along_axis(p, np.repeat(lists.T, 4, axis=1), axis=0)
+    assert_allclose(layout.sum(listed), p.sum(axis=0))
+    of_clusters = np.take_along_axis(
+        np.tile(v[:, np.newaxis], 12), np.repeat(lists.T, 4, axis=1), axis=0
+    )
+    assert_array_equal(layout.of_clusters(v), of_clusters)
+    block = DenseBlock(rng.random((12, 3)), np.zeros(3), np.dtype(float), Scratch())
+    block.load(slice(0, 12))
+    mass, sums = layout.sums(block, listed, weights)
+    expected_mass, expected_sums = Grid(6).sums(block, p, weights)
+    assert_allclose(mass, expected_mass)
+    assert_allclose(sums, expected_sums)
+
+
+def test_a_list_is_of_some_clusters():
+    layout = Lists(np.array([[0, 4], [2, 3]]), 5, 6)
+    assert (layout.n_clusters, layout.counts) == (6, 2)
+    expected = np.repeat([[0.0, 2.0], [4.0, 3.0]], 5, axis=1)
+    assert_array_equal(layout.of_clusters(np.arange(6.0)), expected)
+
+
+def test_a_grid_may_be_of_some_clusters():
+    assert (Grid(6).n_clusters, Grid(6).counts) == (6, 6)
+    assert (Grid(6, 2).n_clusters, Grid(6, 2).counts) == (6, 2)
+    assert_array_equal(Grid(3).of_clusters(np.arange(3.0)), [[0], [1], [2]])
