@@ -41,7 +41,7 @@ class TruncatedKMeans(BaseSoftKMeans):
         How many neighbours of a center, itself among them, are candidates for the
         samples that are nearest to it. "auto" begins with 16, or twice `n_active`, and
         doubles that each time the centers have settled, as long as the first iteration
-        with longer lists lowers the free energy by more than 0.2 %; with one active
+        with longer lists lowers the free energy by more than 0.5 %; with one active
         cluster all centers are candidates, for exactly k-means. A number, which has to
         be at least `n_active` and should be several times that, stays what it is.
         Whatever is given, all centers are candidates where that costs no more (below

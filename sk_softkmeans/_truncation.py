@@ -20,10 +20,10 @@ from sk_softkmeans._em import enter, hard_inertia, run
 from sk_softkmeans._steps import Steps
 
 # The length of the first lists, and by what share the free energy has to fall for still
-# longer ones to be tried; until then, how many times `tol` is enough.
-_FIRST, _GAIN, _LOOSE = 16, 2e-3, 10
-# The number of iterations over which gains are compared, and their largest ratio that
-# is believed.
+# longer ones to be tried. Before that an iteration gains no more than `_SETTLED`.
+_FIRST, _GAIN, _SETTLED = 16, 5e-3, 2e-4
+# The number of iterations over which gains are compared, and the largest ratio of shifts
+# that is believed.
 _N_GAINS, _MAX_RATE = 5, 0.9
 
 
@@ -41,11 +41,13 @@ class TruncatedMeans(Means):
         That of the samples.
     assignment : Truncated
         The map, which learns the shares of the clusters if it has any.
+    max_rate : float, default=0.9
+        The largest ratio of two shifts that is believed.
     """
 
-    def __init__(self, moments, dtype, assignment):
+    def __init__(self, moments, dtype, assignment, max_rate=_MAX_RATE):
         super().__init__(moments, dtype)
-        self._assignment = assignment
+        self._assignment, self._max_rate = assignment, max_rate
 
     def means(self, centers, stats):
         """Return the centers after those of an E-step, and learn the shares."""
@@ -70,7 +72,7 @@ class TruncatedMeans(Means):
         gain = stats.mass @ ((image.centers - point.centers) ** 2).sum(axis=1)
         share = float(gain / stats.distortion)
         self._gains = [*self._gains[-_N_GAINS:], share]
-        rate = _MAX_RATE
+        rate = self._max_rate
         if len(self._gains) > _N_GAINS and share < self._gains[0]:
             rate = min((share / self._gains[0]) ** (0.5 / _N_GAINS), rate)
         return self._unit * share**0.5 / (1 - rate), image
@@ -128,30 +130,31 @@ class TruncatedSearch:
 
     def __call__(self, centers, monitor):
         """Return the result from initial centers."""
-        step, length = self._steps.soft, self._first
+        step = self._steps.soft
         if not self._assignment.nearest_first:
             self._assignment.begin()
-        lists = self._lists(length)
+        lists = self._lists(self._first)
         if not lists or self._is_hard(centers):
             step.begin()
-            return self._run(centers, None, self._max_iter, self._tol, monitor)
+            return self._run(centers, None, self._max_iter, monitor)
         origin = self._moments.origin
         inertia = hard_inertia(self._chunks, origin, centers, step.labels)
         first = self._schedule.first(lambda: inertia)
         step.begin(lists)
-        tol = self._tol * (_LOOSE if self._grows else 1)
-        result = self._run(centers, first, self._max_iter, tol, monitor)
-        grows = self._grows
-        while grows and self._may_go_on(result, monitor):
-            length *= 2
-            lists = self._lists(length)
-            step.begin(lists)
+        result = self._run(centers, first, self._max_iter, monitor, self._grows)
+        if not self._grows:
+            return result
+        while step.neighbours and self._may_go_on(result, monitor):
+            shorter = step.neighbours
+            step.begin(self._lists(2 * shorter.length))
             before, n_before = result.free_energies[-1], len(result.free_energies)
-            result = self._go_on(result, tol, monitor)
-            fall = before - result.free_energies[n_before]
-            grows = lists and fall > _GAIN * before
-        if self._grows and self._may_go_on(result, monitor):
-            result = self._go_on(result, self._tol, monitor)
+            result = self._go_on(result, monitor, settles=True)
+            if before - result.free_energies[n_before] <= _GAIN * before:
+                # The shorter ones are enough, and quicker.
+                step.begin(shorter)
+                break
+        if self._may_go_on(result, monitor):
+            result = self._go_on(result, monitor)
         return result
 
     def _is_hard(self, centers):
@@ -169,13 +172,21 @@ class TruncatedSearch:
         left = self._max_iter - len(result.free_energies)
         return left and result.reason and not monitor.stopped
 
-    def _go_on(self, result, tol, monitor):
+    def _go_on(self, result, monitor, settles=False):
         """Return the result of a run and of one more from its end."""
         left = self._max_iter - len(result.free_energies)
-        more = self._run(result.centers, result.temperature, left, tol, monitor)
+        more = self._run(result.centers, result.temperature, left, monitor, settles)
         return result.then(more)
 
-    def _run(self, centers, first, max_iter, tol, monitor):
+    def _run(self, centers, first, max_iter, monitor, settles=False):
+        """Return the result of a run, to its end or until the centers have settled."""
+        tol = max(self._tol, _SETTLED) if settles else self._tol
+        update = TruncatedMeans(
+            self._moments,
+            self._chunks.X.dtype,
+            self._assignment,
+            0.0 if settles else _MAX_RATE,
+        )
         return run(
             self._chunks,
             self._moments,
@@ -186,7 +197,5 @@ class TruncatedSearch:
             tol=tol,
             monitor=monitor,
             first=first,
-            update=TruncatedMeans(
-                self._moments, self._chunks.X.dtype, self._assignment
-            ),
+            update=update,
         )

@@ -68,9 +68,9 @@ def test_lists_double_until_the_free_energy_gains_little(data):
     assert len(runs) - len(lengths) in (1, 2)
     pairs = zip(runs[:-1], runs[1:], strict=True)
     gains = [1 - b.free_energies[0] / a.free_energies[-1] for a, b in pairs]
-    # The last one has the same lists as the one before, and the tolerance asked for.
-    assert all(gain > 2e-3 for gain in gains[:-2])
-    assert gains[-2] <= 2e-3 or len(runs) - len(lengths) == 2
+    # The last one has the lists before the last, and the tolerance asked for.
+    assert all(gain > 5e-3 for gain in gains[:-2])
+    assert gains[-2] <= 5e-3 or len(runs) - len(lengths) == 2
     assert all(run.reason for run in runs[:-1])
 
 
