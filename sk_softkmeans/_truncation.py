@@ -22,8 +22,8 @@ from sk_softkmeans._steps import Steps
 # The length of the first lists, and by what share the free energy has to fall for still
 # longer ones to be tried. Before that an iteration gains no more than `_SETTLED`.
 _FIRST, _GAIN, _SETTLED = 16, 5e-3, 2e-4
-# The number of iterations over which gains are compared, and the largest ratio of shifts
-# that is believed.
+# The number of iterations over which gains are compared, and the largest ratio of
+# shifts that is believed.
 _N_GAINS, _MAX_RATE = 5, 0.9
 
 
