@@ -30,7 +30,7 @@ def lists_pay(n_samples, n_clusters, n_candidates):
     As a rule one block of each cluster is half empty.
     """
     n_rows = n_samples + n_clusters * block_size(n_samples, n_clusters) // 2
-    cost = n_rows * (n_candidates + OVERHEAD) + 2 * min(n_clusters**2, _RENEWED)
+    cost = n_rows * (n_candidates + OVERHEAD) + 3 * min(n_clusters**2, _RENEWED)
     return cost < n_samples * n_clusters
 
 
