@@ -22,6 +22,8 @@ from sk_softkmeans._steps import DenseStep, HardStep
 _RENEWED = 2**20
 # The number of centers whose neighbours are looked for at once.
 _BATCH = 256
+# From so many clusters on the largest logits are found one after the other.
+_MANY = 64
 
 
 def lists_pay(n_samples, n_clusters, n_candidates):
@@ -176,6 +178,15 @@ class TruncatedStep(DenseStep):
         blocks = Blocks(self.labels, len(centers))
         parts = even_slices(len(blocks), blocks.at_once(lists.shape[1], centers))
         return Candidates(blocks, parts, lambda part: lists[blocks.labels[part]])
+
+    def _logits(self, block, centers):
+        """Return the logits, a sample's next to each other if they are many.
+
+        That is where the largest of many are found quickly, and those of few elsewhere.
+        """
+        if len(centers) < _MANY:
+            return super()._logits(block, centers)
+        return block.logits(centers).T
 
     def _misses(self, mass):
         """Return False: that the lists leave something out is what they are for."""

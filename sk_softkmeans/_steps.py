@@ -167,11 +167,15 @@ class DenseStep(Step):
 
     def __call__(self, block, weights, centers, temperature):
         """Return the statistics of one block."""
-        z = block.logits_by_cluster(centers)
+        z = self._logits(block, centers)
         top = z.max(axis=0)
         inertia = self.inertia(block, weights, top)
         z, layout = lay_out(z, top, temperature * self._reach, block.scratch)
         return self._share(block, weights, centers, temperature, z, layout, inertia)
+
+    def _logits(self, block, centers):
+        """Return the logits of shape (n_clusters, n_rows), in any memory order."""
+        return block.logits_by_cluster(centers)
 
     def _candidates(self, chunks, centers, temperature):
         # Of Python's numbers, which overflow in silence: no center is left out then.
@@ -203,7 +207,12 @@ class DenseStep(Step):
         divide(z, temperature)
         # Some maps may overwrite z, unless the distortion still needs it.
         in_place = self.assignment.in_place and not self.with_distortion
-        out = z if in_place else block.scratch("map", z.shape, z.dtype)
+        out = z
+        if not in_place:
+            # In the same memory order.
+            shape = z.shape if z.flags.c_contiguous else z.shape[::-1]
+            out = block.scratch("map", shape, z.dtype)
+            out = out if z.flags.c_contiguous else out.T
         total, value = self.assignment.respond(z, out, layout)
         uniform = self.assignment.uniform(layout.n_clusters)
         weighted = weights @ value
