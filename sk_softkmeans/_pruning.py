@@ -89,9 +89,9 @@ class Pruning:
         enough = n_clusters >= _MIN_CLUSTERS and n_samples >= _MIN_SAMPLES
         return enough and n_samples >= n_clusters and not issparse(chunks.X)
 
-    def refuse(self):
-        """Do not look again for a while, which gets longer and longer."""
-        self._n_to_skip = self._n_refused
+    def refuse(self, at_least=0):
+        """Do not look again for some passes, for more and more of them."""
+        self._n_to_skip = max(self._n_refused, at_least)
         self._n_refused = 2 * self._n_refused + 1
 
     def _promises(self, centers, margin, price):

@@ -194,7 +194,8 @@ class DenseStep(Step):
 
         total = candidates.reduce(chunks, centers, work)
         if self._misses(total.mass):
-            self._pruning.refuse()
+            # Looked at twice, which has to be rare.
+            self._pruning.refuse(at_least=10)
             return None
         return total
 

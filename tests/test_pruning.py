@@ -404,3 +404,24 @@ def test_steps_are_the_same_with_lists_and_without(data):
             size = len(X) if name in ("omega", "softness") else np.abs(value).max()
             atol = 1e-12 * size
             assert_allclose(getattr(result, name), value, rtol=1e-12, atol=atol)
+
+
+def test_a_cluster_of_tiny_shares_is_not_left_out():
+    # 64 centers in a plane, the first so far away that it has shares of 1e-14 only.
+    rng = np.random.default_rng(0)
+    points = np.stack(np.divmod(np.arange(64), 8), axis=1) * 8.0
+    X = points[rng.integers(1, 64, size=10_000)] + rng.normal(size=(10_000, 2))
+    points[0] = -11.0
+    weights = np.ones(len(X))
+    weights[0] = 1e-6
+    step = DenseStep(make_assignment(1), with_distortion=True)
+    with chunked(X, weights, 64) as chunks:
+        centers = Centers(points, np.zeros(2), np.float64)
+        dense = step.reduce(chunks, centers, 2.0)
+        looked = step.reduce(chunks, centers, 2.0)
+        assert 0 < dense.mass[0] < 1e-9
+        assert_allclose(looked.mass, dense.mass, rtol=1e-12)
+        # For a while nothing is looked for.
+        with mock.patch.object(Pruning, "_count", side_effect=AssertionError):
+            for _ in range(10):
+                step.reduce(chunks, centers, 2.0)
