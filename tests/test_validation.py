@@ -13,6 +13,7 @@ from sk_softkmeans import (
     EntmaxKMeans,
     MaxEntropyKMeans,
     SoftKMeans,
+    TruncatedKMeans,
     critical_temperature,
 )
 
@@ -84,6 +85,14 @@ OWN_PARAMETERS = {
         "alpha": [0.9, 1.0005, 2.1, "x", None, NAN, INF],
         "distortion": ["low", None, [1.0], 1j, 0.0, -0.5, 1.0, 1.5, NAN, INF],
         "distortion_unit": ["critical", None, 1, NAN],
+    },
+    TruncatedKMeans: {
+        **TEMPERATURE,
+        "alpha": [0.9, 1.0005, 2.1, "x", None, NAN, INF],
+        "n_active": ["all", None, 0, -1, 1.5, [3], NAN, INF],
+        "n_neighbors": ["all", None, 0, -1, 2, 3.5, [16], NAN, INF],
+        "learn_weights": ["yes", 2, None, NAN],
+        "sparse_output": ["yes", 2, None, NAN],
     },
 }
 BAD_X = {
