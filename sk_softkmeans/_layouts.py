@@ -2,6 +2,8 @@
 
 Far centers have responsibilities that are exactly zero in the maps that reach only so
 far. Where these are nearly all, listing the others costs less than computing zeros.
+Samples in blocks have candidates in place of all clusters, and the largest logits are
+what truncated maps need.
 """
 
 from functools import reduce

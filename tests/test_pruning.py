@@ -179,6 +179,7 @@ def all_centers():
 def fit_both(model, X, **fit_params):
     """Return a fit with pruning, one without, and what was computed."""
     with warnings.catch_warnings():
+        # Of fits that max_iter cuts short.
         warnings.simplefilter("ignore", ConvergenceWarning)
         with all_centers():
             expected = model.fit(X, **fit_params).__dict__.copy()
@@ -271,6 +272,7 @@ def test_pruned_fits_have_the_same_bytes_for_any_number_of_threads(data):
     results = []
     for limit in (1, 2):
         with threadpool_limits(limit), warnings.catch_warnings():
+            # Of fits that max_iter cuts short.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = make_model("cold", init, max_iter=4).fit(X)
         results.append(model.cluster_centers_.tobytes())
@@ -282,6 +284,7 @@ def test_pruned_fits_have_the_same_bytes_for_any_number_of_threads(data):
 
 def count_passes(estimator, X):
     with Watch() as watch, warnings.catch_warnings():
+        # Of fits that max_iter cuts short.
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(X)
     assert watch.n_passes > 1

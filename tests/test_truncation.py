@@ -46,6 +46,7 @@ def watch(X, **params):
         mock.patch.object(TruncatedSearch, "_run", watched),
         warnings.catch_warnings(),
     ):
+        # Of fits that max_iter cuts short.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X)
     return model, lengths, runs

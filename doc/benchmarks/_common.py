@@ -7,12 +7,15 @@ import platform
 import statistics
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
 # Beside the repository.
 _DEFAULT_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 DATA = Path(os.environ.get("SK_SOFTKMEANS_DATA", _DEFAULT_DATA))
+# The iterations of two fits whose difference tells the time of one.
+FEW, MANY = 3, 13
 
 
 def make_parser(docstring):
@@ -39,6 +42,22 @@ def load_data(name):
     if not path.exists():
         return None
     return np.load(path)["X"] if name == "usps" else np.loadtxt(path)
+
+
+def timed(model, X):
+    """Fit and return the seconds and the model."""
+    start = perf_counter()
+    model.fit(X)
+    return perf_counter() - start, model
+
+
+def per_iteration(make, X):
+    """Return the seconds of an iteration, by two fits."""
+    short, few = timed(make(FEW), X)
+    long, many = timed(make(MANY), X)
+    if many.n_iter_ == few.n_iter_:
+        return float("nan")
+    return (long - short) / (many.n_iter_ - few.n_iter_)
 
 
 def interleave(measures, repeats):

@@ -20,7 +20,12 @@ from _common import make_parser, print_table, print_versions, write_csv
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
+from sk_softkmeans import (
+    AnnealedRBFKMeans,
+    EntmaxKMeans,
+    SoftKMeans,
+    TruncatedKMeans,
+)
 
 N_FEATURES, N_CLUSTERS, N_WARM_UP = 16, 256, 4000
 BOUND = 64
@@ -39,6 +44,9 @@ ESTIMATORS = {
     ),
     "EntmaxKMeans(4)": lambda init: EntmaxKMeans(
         N_CLUSTERS, temperature=4.0, init=init, max_iter=5
+    ),
+    "TruncatedKMeans()": lambda init: TruncatedKMeans(
+        N_CLUSTERS, init=init, max_iter=5
     ),
     "KMeans": lambda init: KMeans(N_CLUSTERS, init=init, n_init=1, max_iter=5),
     "AnnealedRBFKMeans()": lambda init: AnnealedRBFKMeans(

@@ -16,16 +16,19 @@
 
 import statistics
 import warnings
-from time import perf_counter
 from unittest import mock
 
 import numpy as np
 from _common import (
+    FEW,
+    MANY,
     interleave,
     make_parser,
     median_ratio,
+    per_iteration,
     print_table,
     print_versions,
+    timed,
     write_csv,
 )
 from _counting import counted_distances
@@ -42,7 +45,6 @@ from sk_softkmeans import (
 )
 from sk_softkmeans._pruning import Pruning
 
-FEW, MANY = 3, 13
 PRUNED = ["data", "k", "estimator", "T", "logits", "time / dense", "difference"]
 ANNEALED = ["data", "KMeans", "time / time", "J / J"]
 WORST = ["case", "n x d, k", "time / SoftKMeans", "<= 1.3"]
@@ -59,20 +61,6 @@ def grid(n_samples, k):
 def blobs(n_samples, k):
     """Return k blobs in eight dimensions."""
     return make_blobs(n_samples, 8, centers=k, random_state=0)[0]
-
-
-def timed(model, X):
-    """Fit and return the seconds and the model."""
-    start = perf_counter()
-    model.fit(X)
-    return perf_counter() - start, model
-
-
-def per_iteration(make, X):
-    """Return the seconds of an iteration, by two fits."""
-    short, few = timed(make(FEW), X)
-    long, many = timed(make(MANY), X)
-    return (long - short) / (many.n_iter_ - few.n_iter_)
 
 
 def dense(call):
@@ -173,6 +161,7 @@ def main():
     parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
+    # Few iterations, and no tolerance.
     warnings.simplefilter("ignore", ConvergenceWarning)
     table = [
         measure_pruning(data, k, estimator, unit, args.repeats)

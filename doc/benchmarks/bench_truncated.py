@@ -26,12 +26,16 @@ from time import perf_counter
 
 import numpy as np
 from _common import (
+    FEW,
+    MANY,
     interleave,
     load_data,
     make_parser,
     median_ratio,
+    per_iteration,
     print_table,
     print_versions,
+    timed,
     write_csv,
 )
 from _counting import counted_distances
@@ -45,7 +49,6 @@ N_SAMPLES, N_FEATURES = 200_000, 16
 # The largest ratio to KMeans per iteration that is asked for, and for a whole fit.
 BOUNDS = {400: 0.8, 1600: 0.3, 6400: 0.15}
 WHOLE_BOUND, WITHIN = 0.5, 1.005
-FEW, MANY = 3, 13
 ITERATIONS = ["data", "k", "KMeans", "Truncated", "SoftKMeans", "T / K", "bound"]
 ITERATIONS += ["distances"]
 WHOLE = ["data", "k", "KMeans", "T / K", "iterations", "inertia", "to 0.5 %", "T / K "]
@@ -84,22 +87,6 @@ def seeds(data, k, random_state=0):
     some = X[rng.choice(len(X), min(8 * k, len(X)), replace=False)]
     centers, _ = kmeans_plusplus(some, k, random_state=random_state)
     return centers, perf_counter() - start
-
-
-def timed(model, X):
-    """Fit and return the seconds and the model."""
-    start = perf_counter()
-    model.fit(X)
-    return perf_counter() - start, model
-
-
-def per_iteration(make, X):
-    """Return the seconds of an iteration, by two fits."""
-    short, few = timed(make(FEW), X)
-    long, many = timed(make(MANY), X)
-    if many.n_iter_ == few.n_iter_:
-        return float("nan")
-    return (long - short) / (many.n_iter_ - few.n_iter_)
 
 
 def makers(k, init, **params):
@@ -260,6 +247,7 @@ def main():
     add("--picture", metavar="PNG", help="draw the first table there")
     add("--tables", nargs="+", default=["iterations", "whole", "quality"])
     args = parser.parse_args()
+    # Few iterations, and no tolerance.
     warnings.simplefilter("ignore", ConvergenceWarning)
     problems = [
         (data, k) for data, k in PROBLEMS if not args.clusters or k in args.clusters
