@@ -1,197 +1,303 @@
-"""Cluster handwritten digits by several estimators, and say what is to be seen.
+"""The command `softkmeans`: clusters of a file, or a comparison on digits without one.
 
-The 1797 digits that scikit-learn ships, 70 % to fit and 30 % to test, in 10 clusters.
+``python -m sk_softkmeans`` is the same.
 """
 
 import argparse
-import textwrap
+import csv
+import os
+import sys
+import warnings
+from contextlib import ExitStack
 from time import perf_counter
-from typing import NamedTuple
 
-import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
-from sklearn.metrics import normalized_mutual_info_score, pairwise_distances_argmin_min
-from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import train_test_split
+import joblib
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
-
-# A sample is in doubt when its largest membership is below this.
-SURE = 0.9
-# Shares that differ by less are called equal: they may be printed as the same.
-CLEAR = 0.0005
-# Of so many equal fits the faster one counts: the first one loads libraries.
-FITS = 2
-
-
-def estimators():
-    """Return the estimators of the table by name; the first is the reference."""
-    return {
-        "KMeans (n_init=1)": KMeans(10, n_init=1, random_state=0),
-        "KMeans (n_init=10)": KMeans(10, n_init=10, random_state=0),
-        "GaussianMixture (spherical)": GaussianMixture(
-            10, covariance_type="spherical", random_state=0
-        ),
-        "SoftKMeans": SoftKMeans(10, random_state=0),
-        "EntmaxKMeans": EntmaxKMeans(10, random_state=0),
-        "AnnealedRBFKMeans": AnnealedRBFKMeans(10, random_state=0),
-    }
-
-
-class Row(NamedTuple):
-    """A line of the table; None where an estimator has no such number."""
-
-    name: str
-    train_inertia: float
-    test_inertia: float
-    log_density: float | None
-    nmi: float
-    in_doubt: float | None
-    seconds: float
-
-
-class Doubt(NamedTuple):
-    """Numbers of samples: in doubt or not, and how many of each are errors.
-
-    An error is a sample whose digit is not the commonest one of its cluster.
-    """
-
-    doubtful: int
-    doubtful_errors: int
-    others: int
-    other_errors: int
-
-
-HEADER = (
-    ("", "train", "test", "test log-", "test", "largest mem-", "seconds"),
-    ("", "inertia", "inertia", "density", "NMI", f"bership < {SURE:g}", "of the fit"),
+from sk_softkmeans._annealed import AnnealedRBFKMeans
+from sk_softkmeans._base import BaseSoftKMeans
+from sk_softkmeans._comparison import compare
+from sk_softkmeans._entmax_kmeans import EntmaxKMeans
+from sk_softkmeans._formats import default_names
+from sk_softkmeans._max_entropy import MaxEntropyKMeans
+from sk_softkmeans._mistakes import CommandError
+from sk_softkmeans._outputs import whole_file, write_memberships
+from sk_softkmeans._picture import draw, picture_format
+from sk_softkmeans._progress import make_bar
+from sk_softkmeans._soft_kmeans import SoftKMeans
+from sk_softkmeans._summary import (
+    apart_lines,
+    cluster_lines,
+    model_lines,
+    table_line,
 )
-FORMATS = ("{}", "{:.0f}", "{:.0f}", "{:.2f}", "{:.3f}", "{:.1%}", "{:.3f}")
+from sk_softkmeans._tables import read_table
+from sk_softkmeans._truncated import TruncatedKMeans
+
+ESTIMATORS = {
+    "soft": SoftKMeans,
+    "entmax": EntmaxKMeans,
+    "annealed": AnnealedRBFKMeans,
+    "truncated": TruncatedKMeans,
+    "maxent": MaxEntropyKMeans,
+}
+USAGE = """softkmeans DATA [options]
+       softkmeans predict MODEL DATA [--output FILE] [--quiet]"""
+TRUST = "model files run code when they are loaded: load only those that you trust"
 
 
-def load_split():
-    """Return X_train, X_test, y_train and y_test of the digits."""
-    X, y = load_digits(return_X_y=True)
-    return train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with options as with files: in one line."""
+
+    def error(self, message):
+        """Raise what `main` prints."""
+        raise CommandError(f"{message} (--help lists the options)")
 
 
-def centers_of(model):
-    """Return the centers of a fitted estimator, whatever it calls them."""
-    return model.means_ if hasattr(model, "means_") else model.cluster_centers_
+def column_list(text):
+    """Return the names between commas; quotes keep a comma in a name."""
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text} names a column more than once")
+    return names
 
 
-def hard_inertia(model, X):
-    """Return the sum of squared distances to the nearest centers."""
-    return (pairwise_distances_argmin_min(X, centers_of(model))[1] ** 2).sum()
+def number_or_name(text):
+    """Return a float if it is one, else a name, which the estimator knows or not."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
-def doubtful(model, X):
-    """Return which samples have no membership that is nearly 1."""
-    return model.predict_proba(X).max(axis=1) < SURE
+def make_parser(usage, description):
+    """Return a parser without options."""
+    return Parser(
+        prog="softkmeans",
+        usage=usage,
+        description=description,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=25),
+        allow_abbrev=False,
+    )
 
 
-def seconds_of_fit(model, X):
-    """Fit, and return the seconds that it took."""
+def add_output(parser):
+    """Add the options that both commands have."""
+    parser.add_argument("--output", metavar="FILE", help="write memberships as CSV")
+    parser.add_argument(
+        "--quiet", action="store_true", help="print warnings and errors only"
+    )
+
+
+def fit_parser():
+    """Return the parser of the command that clusters a file."""
+    parser = make_parser(
+        """softkmeans DATA [options]
+       softkmeans predict MODEL DATA [--output FILE] [--quiet]""",
+        "Cluster the rows of DATA, a .csv, .tsv, .npy, .npz or .parquet file. Without "
+        "any argument: compare estimators on handwritten digits.",
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help=argparse.SUPPRESS)
+    add(
+        "--estimator",
+        metavar="NAME",
+        choices=ESTIMATORS,
+        default="soft",
+        help=f"{', '.join(ESTIMATORS)} (default: soft)",
+    )
+    add(
+        "--n-clusters",
+        metavar="K",
+        type=int,
+        default=8,
+        help="number of clusters (default: 8)",
+    )
+    add(
+        "--temperature",
+        metavar="T",
+        type=number_or_name,
+        help="0 is k-means, higher is softer (default: auto)",
+    )
+    add("--temperature-unit", metavar="UNIT", help="absolute (default) or critical")
+    add("--scale", action="store_true", help="scale columns to unit variance")
+    add(
+        "--columns",
+        metavar="A,B,...",
+        type=column_list,
+        help="use these columns only (default: all)",
+    )
+    add("--seed", metavar="N", type=int, default=0, help="random start (default: 0)")
+    add("--save", metavar="FILE", help="write the model, for softkmeans predict")
+    add("--plot", metavar="FILE", help="draw two principal components (.png, .pdf)")
+    add_output(parser)
+    return parser
+
+
+def predict_parser():
+    """Return the parser of the command that applies a model to a file."""
+    parser = make_parser(
+        "softkmeans predict MODEL DATA [options]",
+        "Give the rows of DATA memberships in the clusters of MODEL, a file that "
+        f"--save wrote. Beware: {TRUST}. Without --output, print them.",
+    )
+    parser.add_argument("model", metavar="MODEL", help=argparse.SUPPRESS)
+    parser.add_argument("data", metavar="DATA", help=argparse.SUPPRESS)
+    add_output(parser)
+    return parser
+
+
+def make_model(args):
+    """Return the pipeline that the options ask for."""
+    estimator = ESTIMATORS[args.estimator](args.n_clusters, random_state=args.seed)
+    for name in ("temperature", "temperature_unit"):
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if name not in estimator.get_params():
+            option = name.replace("_", "-")
+            raise CommandError(f"--{option} has no meaning for {args.estimator}")
+        estimator.set_params(**{name: value})
+    scaler = [StandardScaler()] if args.scale else []
+    return make_pipeline(*scaler, estimator)
+
+
+def check_distinct(*paths):
+    """Raise if two of the files are one; None is no file."""
+    real = [os.path.realpath(path) for path in paths if path]
+    if len(set(real)) < len(real):
+        twice = next(path for path in real if real.count(path) > 1)
+        raise CommandError(f"{twice} is given twice as a file to read or write")
+
+
+def check_csv(path):
+    """Raise if the suffix of the memberships promises another format."""
+    if path and not path.lower().endswith(".csv"):
+        raise CommandError(
+            f"{path} must end in '.csv', in which memberships are written"
+        )
+
+
+def fit(model, table):
+    """Fit a pipeline, and return the seconds that it took."""
     start = perf_counter()
-    model.fit(X)
+    try:
+        model.fit(table.X)
+    except (TypeError, ValueError) as error:
+        raise CommandError(str(error)) from error
     return perf_counter() - start
 
 
-def make_row(name, model, X_train, X_test, y_test):
-    """Fit an estimator and return its line of the table."""
-    seconds = min(seconds_of_fit(model, X_train) for _ in range(FITS))
-    density = hasattr(model, "score_samples")
-    soft = hasattr(model, "predict_proba")
-    return Row(
-        name=name,
-        train_inertia=hard_inertia(model, X_train),
-        test_inertia=hard_inertia(model, X_test),
-        log_density=model.score(X_test) if density else None,
-        nmi=normalized_mutual_info_score(y_test, model.predict(X_test)),
-        in_doubt=doubtful(model, X_test).mean() if soft else None,
-        seconds=seconds,
-    )
+def cluster(argv):
+    """Cluster a file."""
+    args = fit_parser().parse_args(argv)
+    model = make_model(args)
+    check_distinct(args.data, args.output, args.save, args.plot)
+    check_csv(args.output)
+    form = picture_format(args.plot) if args.plot else None
+    with ExitStack() as stack:
+        bar = stack.enter_context(make_bar(args.quiet))
+        # Before the work, which would be lost where they cannot be written.
+        output, saved, picture = (
+            stack.enter_context(whole_file(path, mode)) if path else None
+            for path, mode in ((args.output, "w"), (args.save, "wb"), (args.plot, "wb"))
+        )
+        table = read_table(args.data, args.columns, bar.open)
+        if len(table.X) < args.n_clusters:
+            raise CommandError(
+                f"{args.data} has {len(table.X)} rows, fewer than the "
+                f"{args.n_clusters} clusters of --n-clusters"
+            )
+        with bar.fitting(model[-1]):
+            seconds = fit(model, table)
+        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+        if saved:
+            joblib.dump(model, saved)
+        if picture:
+            draw(picture, form, model, table.X, labels, certainties)
+    if not args.quiet:
+        clusters = zip(
+            cluster_lines(model, labels, certainties),
+            apart_lines(model, table.X, table.names),
+            strict=True,
+        )
+        print(table_line(args.data, table), end="\n\n")
+        print(*map("  ".join, clusters), sep="\n", end="\n\n")
+        print(*model_lines(model, table.X, seconds), sep="\n")
 
 
-def make_doubt(model, X_train, X_test, y_train, y_test):
-    """Return how many errors a fitted estimator makes where it is in doubt or not."""
-    counts = np.zeros((len(centers_of(model)), y_train.max() + 1))
-    np.add.at(counts, (model.predict(X_train), y_train), 1)
-    wrong = counts.argmax(axis=1)[model.predict(X_test)] != y_test
-    doubt = doubtful(model, X_test)
-    parts = wrong[doubt], wrong[~doubt]
-    return Doubt(*(int(n) for part in parts for n in (len(part), part.sum())))
+def load_model(path):
+    """Return the fitted estimator of a file."""
+    try:
+        model = joblib.load(path)
+    except OSError:
+        raise
+    except Exception as error:
+        raise CommandError(f"{path} cannot be loaded as a model ({error!r})") from error
+    if isinstance(model, BaseSoftKMeans):
+        model = make_pipeline(model)
+    kind = model[-1] if isinstance(model, Pipeline) else model
+    if not (isinstance(kind, BaseSoftKMeans) and hasattr(model, "n_features_in_")):
+        raise CommandError(f"{path} does not hold a fitted soft k-means")
+    return model
 
 
-def format_table(rows):
-    """Return the lines of the table, numbers aligned to the right."""
-    cells = list(HEADER)
-    for row in rows:
-        pairs = zip(FORMATS, row, strict=True)
-        cells.append(["" if v is None else form.format(v) for form, v in pairs])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for line in cells
-    ]
+def predict(argv):
+    """Apply a model to a file."""
+    args = predict_parser().parse_args(argv)
+    check_distinct(args.model, args.data, args.output)
+    check_csv(args.output)
+    if not args.quiet:
+        print(f"softkmeans: {TRUST}", file=sys.stderr)
+    model = load_model(args.model)
+    with ExitStack() as stack:
+        bar = stack.enter_context(make_bar(args.quiet or not args.output))
+        output = sys.stdout
+        if args.output:
+            output = stack.enter_context(whole_file(args.output, "w"))
+        names = list(getattr(model, "feature_names_in_", ()))
+        names = names or default_names(model.n_features_in_)
+        table = read_table(args.data, names, bar.open)
+        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+    if args.output and not args.quiet:
+        print(table_line(args.data, table), end="\n\n")
+        print(*cluster_lines(model, labels, certainties), sep="\n")
 
 
-def compare_inertia(rows):
-    """Say which estimator has the lowest test inertia, against that of the first."""
-    best = min(rows, key=lambda row: row.test_inertia)
-    gain = 1 - best.test_inertia / rows[0].test_inertia
-    if gain < CLEAR:
-        return f"no estimator has a clearly lower test inertia than {rows[0].name}"
-    return f"{best.name} has the lowest test inertia, {gain:.1%} below {rows[0].name}"
+def tell(kind, message):
+    """Print one line on standard error."""
+    print(f"softkmeans: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def compare_doubt(doubt):
-    """Say how many digits are in doubt, and whether the errors are among them."""
-    total = doubt.doubtful + doubt.others
-    if not doubt.doubtful:
-        return f"SoftKMeans is in doubt about none of the {total} test digits"
-    if not doubt.others:
-        return f"SoftKMeans is in doubt about all of the {total} test digits"
-    share = doubt.doubtful_errors / doubt.doubtful
-    elsewhere = doubt.other_errors / doubt.others
-    if abs(share - elsewhere) < CLEAR:
-        often = f"as often as elsewhere ({share:.1%})"
-    else:
-        more = "more" if share > elsewhere else "less"
-        often = f"{more} often than elsewhere ({share:.1%} against {elsewhere:.1%})"
-    return (
-        f"SoftKMeans is in doubt about {doubt.doubtful} of the {total} test digits, "
-        f"where it takes one digit for another {often}"
-    )
-
-
-def sentence(rows, doubt):
-    """Return the one sentence that says what the table shows."""
-    text = f"{compare_inertia(rows)}, and {compare_doubt(doubt)}."
-    return text[0].upper() + text[1:]
-
-
-def main():
-    """Print the table and the sentence."""
-    argparse.ArgumentParser(
-        prog="python -m sk_softkmeans", description=__doc__
-    ).parse_args()
-    X_train, X_test, y_train, y_test = load_split()
-    models = estimators()
-    rows = [
-        make_row(name, model, X_train, X_test, y_test) for name, model in models.items()
-    ]
-    doubt = make_doubt(models["SoftKMeans"], X_train, X_test, y_train, y_test)
-    print(
-        f"{len(X_train)} digits to fit, {len(X_test)} to test, 10 clusters", end="\n\n"
-    )
-    print(*format_table(rows), sep="\n", end="\n\n")
-    print(textwrap.fill(sentence(rows, doubt), 88))
+def main(argv=None):
+    """Run the command, and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: tell("warning", message)
+        try:
+            if argv[:1] == ["predict"]:
+                predict(argv[1:])
+            elif argv:
+                cluster(argv)
+            else:
+                compare()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who reads has enough. What is left must not be flushed at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except CommandError as error:
+            tell("error", error)
+            return 2
+        except OSError as error:
+            tell("error", f"{error.filename}: {error.strerror}")
+            return 2
+        except KeyboardInterrupt:
+            tell("error", "interrupted")
+            return 130
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The command `python -m sk_softkmeans`."""
+"""The comparison on digits, which the command prints without a file."""
 
 import re
 import subprocess
@@ -6,7 +6,14 @@ import sys
 
 import pytest
 
-from sk_softkmeans.__main__ import Doubt, Row, estimators, load_split, main, sentence
+from sk_softkmeans._comparison import (
+    Doubt,
+    Row,
+    compare,
+    estimators,
+    load_split,
+    sentence,
+)
 
 NAMES = list(estimators())
 
@@ -69,32 +76,15 @@ def test_sentence_agrees_with_table(output):
     assert text.endswith(".")
 
 
-def test_main_in_process(monkeypatch, capsys, output):
-    monkeypatch.setattr(sys, "argv", ["sk_softkmeans"])
-    main()
-    # The same but for the seconds.
+def test_the_same_in_process(capsys, output):
+    compare()
+    # But for the seconds.
     again, text = parse(capsys.readouterr().out)
     rows, expected = parse(output)
     assert {name: cells[:-1] for name, cells in again.items()} == {
         name: cells[:-1] for name, cells in rows.items()
     }
     assert text == expected
-
-
-def test_arguments_are_an_error(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["sk_softkmeans", "digits"])
-    with pytest.raises(SystemExit) as error:
-        main()
-    assert error.value.code == 2
-    assert "usage: python -m sk_softkmeans" in capsys.readouterr().err
-
-
-def test_help(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["sk_softkmeans", "--help"])
-    with pytest.raises(SystemExit) as error:
-        main()
-    assert error.value.code == 0
-    assert "handwritten digits" in capsys.readouterr().out
 
 
 def row(name, test_inertia):

@@ -1,0 +1,146 @@
+"""The formats of data files that the command reads.
+
+A format opens a file, says the names of its columns (``names``) and whether these are
+in the file (``named``), and reads the columns at given positions. Its errors are any
+that a parser raises.
+"""
+
+import csv
+import warnings
+from functools import partial
+
+import numpy as np
+
+from sk_softkmeans._mistakes import CommandError, listed, require
+
+
+class Text:
+    """Lines of fields; the first line has the names, unless it has the first numbers.
+
+    Whole numbers can be names, as years are: one with a fraction tells data.
+    """
+
+    def __init__(self, path, opened, separator):
+        self._pandas = require("pandas", f"reading {path.suffix} files")
+        self._file = opened(path, encoding="utf-8-sig", newline="")
+        self._separator = separator
+        lines = csv.reader(self._file, delimiter=separator, skipinitialspace=True)
+        self.names = [name.strip() for name in next(lines, [])]
+        self.named = not _are_data(self.names)
+        if not self.named:
+            self.names = default_names(len(self.names))
+
+    def read(self, columns):
+        """Return the columns at these positions."""
+        self._file.seek(0)
+        with warnings.catch_warnings():
+            # The second line has more fields than the first.
+            warnings.simplefilter("error", self._pandas.errors.ParserWarning)
+            # Text among numbers: an error later, or in a column that is left out.
+            warnings.simplefilter("ignore", self._pandas.errors.DtypeWarning)
+            # All columns: with `usecols` the fields of a line are not counted.
+            frame = self._pandas.read_csv(
+                self._file,
+                sep=self._separator,
+                header=0 if self.named else None,
+                names=range(len(self.names)),
+                index_col=False,
+                skipinitialspace=True,
+                # Where there is one column, a blank line is a missing value.
+                skip_blank_lines=len(self.names) > 1,
+                float_precision="round_trip",
+            )
+        return frame[columns]
+
+    def close(self):
+        """Close the file."""
+        self._file.close()
+
+
+class Parquet:
+    """Columns with names, but for those that pandas makes of the index of a frame."""
+
+    named = True
+
+    def __init__(self, path, opened):
+        require("pandas", "reading .parquet files")
+        parquet = require("pyarrow.parquet", "reading .parquet files")
+        self._file = parquet.ParquetFile(path)
+        self.names = [
+            "" if name.startswith("__index_level_") else name
+            for name in self._file.schema_arrow.names
+        ]
+
+    def read(self, columns):
+        """Return the columns at these positions."""
+        table = self._file.read(columns=[self.names[i] for i in columns])
+        return table.to_pandas(ignore_metadata=True)
+
+    def close(self):
+        """Close the file."""
+        self._file.close()
+
+
+class Array:
+    """An array of rows and columns; of several in an archive, the one called X."""
+
+    named = False
+
+    def __init__(self, path, opened):
+        try:
+            self._array = self._load(path)
+        except ValueError as error:
+            # NumPy would advise to allow the objects.
+            raise CommandError("holds Python objects or is damaged") from error
+        if self._array.ndim != 2:
+            raise CommandError(
+                f"must hold an array of rows and columns, got one of shape "
+                f"{self._array.shape}"
+            )
+        if self._array.dtype.kind not in "biuf":
+            raise CommandError(f"must hold numbers, got {self._array.dtype}")
+        self.names = default_names(self._array.shape[1])
+
+    @staticmethod
+    def _load(path):
+        # Pickles would run code.
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as archive:
+            names = archive.files
+            if len(names) != 1 and "X" not in names:
+                raise CommandError(
+                    f"must hold one array, or one called 'X', got {listed(names)}"
+                )
+            return archive["X" if "X" in names else names[0]]
+
+    def read(self, columns):
+        """Return the columns at these positions, or the file itself if that is all."""
+        everything = columns == list(range(len(self.names)))
+        return self._array if everything else self._array[:, columns]
+
+    def close(self):
+        """Leave the file open: the array reads from it."""
+
+
+def default_names(n_columns):
+    """Return the names of columns that have none, as scikit-learn makes them."""
+    return [f"x{i}" for i in range(n_columns)]
+
+
+def _are_data(fields):
+    """Return whether the fields of a first line are numbers, one with a fraction."""
+    try:
+        return not all(float(field).is_integer() for field in fields)
+    except ValueError:
+        return False
+
+
+FORMATS = {
+    ".csv": partial(Text, separator=","),
+    ".tsv": partial(Text, separator="\t"),
+    ".npy": Array,
+    ".npz": Array,
+    ".parquet": Parquet,
+}

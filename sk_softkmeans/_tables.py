@@ -1,0 +1,148 @@
+"""Data files of the command as tables of finite numbers, or what is wrong with them."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sk_softkmeans._formats import FORMATS
+from sk_softkmeans._mistakes import CommandError, listed, require
+
+_COUNTING = "rows are counted from 0, without the line of names"
+
+
+class Table(NamedTuple):
+    """Rows and columns of finite floats: a data frame if the file names its columns."""
+
+    X: object
+    names: list
+    left_out: list
+
+
+def read_table(path, columns=None, opened=open):
+    """Return the columns of a file.
+
+    Parameters
+    ----------
+    path : str
+        The file; its suffix tells the format.
+    columns : list of str, default=None
+        The names of the columns, in this order; all that have a name if None.
+    opened : callable, default=open
+        What opens a file of text.
+
+    Returns
+    -------
+    table : Table
+        At least one row and one column.
+
+    Raises
+    ------
+    CommandError
+        If the file does not hold such a table.
+    """
+    try:
+        source = _open(Path(path), opened)
+        with closing(source):
+            positions = _choose(source.names, columns)
+            X = _parsed(source.read, positions)
+        names = [source.names[i] for i in positions]
+        if source.named:
+            X = _as_numbers(X, names)
+        _check_rows(X, names)
+    except CommandError as error:
+        raise CommandError(f"{path} {error}") from error
+    return Table(X, names, _others(source.names, positions))
+
+
+def _open(path, opened):
+    if path.is_dir():
+        raise CommandError("is a directory, not a file")
+    n_bytes = path.stat().st_size
+    if path.suffix.lower() not in FORMATS:
+        raise CommandError(f"must end in {listed(FORMATS)}")
+    if not n_bytes:
+        raise CommandError("is empty")
+    return _parsed(FORMATS[path.suffix.lower()], path, opened)
+
+
+def _parsed(parse, *args):
+    """Return what a parser gives; whatever it raises is the fault of the file."""
+    try:
+        return parse(*args)
+    except (CommandError, OSError):
+        raise
+    except Exception as error:
+        raise CommandError(f"cannot be read, is it damaged? ({error})") from error
+
+
+def _choose(names, columns):
+    """Return the positions of the columns to read."""
+    if columns is None:
+        columns = [name for name in names if name]
+    unknown = [name for name in columns if name not in names]
+    if unknown:
+        raise CommandError(f"has no column {listed(unknown)}, only {listed(names)}")
+    twice = [name for name in dict.fromkeys(columns) if names.count(name) > 1]
+    if twice:
+        raise CommandError(f"has more than one column {listed(twice)}")
+    if not columns:
+        raise CommandError("has no column with a name in its first line")
+    return [names.index(name) for name in columns]
+
+
+def _others(names, positions):
+    """Return what to call the columns that are not read."""
+    return [
+        name or f"column {i + 1} (no name)"
+        for i, name in enumerate(names)
+        if i not in positions
+    ]
+
+
+def _as_numbers(frame, names):
+    """Return a data frame of floats, float32 if all columns are."""
+    pandas = require("pandas", "reading names")
+    single = (frame.dtypes == np.float32).all()
+    X = np.empty(frame.shape, dtype=np.float32 if single else np.float64)
+    others = []
+    for i, name in enumerate(names):
+        column = frame.iloc[:, i]
+        numbers = _to_numbers(pandas, column)
+        text = column[numbers.isna() & column.notna()]
+        if len(text):
+            others.append(f"{name!r} ({str(text.iloc[0])!r} in row {text.index[0]})")
+        else:
+            X[:, i] = numbers.to_numpy(X.dtype, na_value=np.nan)
+    if others:
+        raise CommandError(
+            f"has columns that are not numeric: {', '.join(others)} ({_COUNTING}; "
+            f"--columns can choose others)"
+        )
+    return pandas.DataFrame(X, columns=names, copy=False)
+
+
+def _to_numbers(pandas, column):
+    """Return a column with missing values where there is no number."""
+    if pandas.api.types.is_numeric_dtype(column.dtype):
+        return column
+    if column.dtype == object or pandas.api.types.is_string_dtype(column.dtype):
+        return pandas.to_numeric(column, errors="coerce")
+    # Dates and categories, which pandas would count.
+    return pandas.Series(np.nan, index=column.index)
+
+
+def _check_rows(X, names):
+    """Raise if there are no rows or values that are not finite."""
+    values = np.asarray(X)
+    if not len(values):
+        raise CommandError("has no rows")
+    finite = np.isfinite(values)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise CommandError(
+            f"has missing or infinite values: {(~finite).sum()}, the first "
+            f"({values[row, column]}) in row {row}, column {names[column]!r} "
+            f"({_COUNTING})"
+        )
