@@ -1,6 +1,9 @@
 """Data files of the command as tables of finite numbers, or what is wrong with them."""
 
+import csv
+import shlex
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +52,7 @@ def read_table(path, columns=None, opened=open):
             X = _parsed(source.read, positions)
         names = [source.names[i] for i in positions]
         if source.named:
-            X = _as_numbers(X, names)
+            X = _as_numbers(X, names, advise=columns is None)
         _check_rows(X, names)
     except CommandError as error:
         raise CommandError(f"{path} {error}") from error
@@ -101,26 +104,38 @@ def _others(names, positions):
     ]
 
 
-def _as_numbers(frame, names):
-    """Return a data frame of floats, float32 if all columns are."""
+def _as_numbers(frame, names, advise):
+    """Return a data frame of floats, float32 if all columns are.
+
+    The error says how to do without the other columns, if `advise`.
+    """
     pandas = require("pandas", "reading names")
     single = (frame.dtypes == np.float32).all()
     X = np.empty(frame.shape, dtype=np.float32 if single else np.float64)
-    others = []
+    others = {}
     for i, name in enumerate(names):
         column = frame.iloc[:, i]
         numbers = _to_numbers(pandas, column)
         text = column[numbers.isna() & column.notna()]
         if len(text):
-            others.append(f"{name!r} ({str(text.iloc[0])!r} in row {text.index[0]})")
+            others[name] = f"{name!r} ({str(text.iloc[0])!r} in row {text.index[0]})"
         else:
             X[:, i] = numbers.to_numpy(X.dtype, na_value=np.nan)
     if others:
+        numeric = [name for name in names if name not in others]
+        advice = f"; without them: --columns {_for_shell(numeric)}"
         raise CommandError(
-            f"has columns that are not numeric: {', '.join(others)} ({_COUNTING}; "
-            f"--columns can choose others)"
+            f"has columns that are not numeric: {', '.join(others.values())} "
+            f"({_COUNTING}){advice if advise and numeric else ''}"
         )
     return pandas.DataFrame(X, columns=names, copy=False)
+
+
+def _for_shell(names):
+    """Return the value of --columns for these names."""
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return shlex.quote(line.getvalue())
 
 
 def _to_numbers(pandas, column):
