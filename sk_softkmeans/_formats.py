@@ -48,7 +48,6 @@ class Text:
                 skipinitialspace=True,
                 # Where there is one column, a blank line is a missing value.
                 skip_blank_lines=len(self.names) > 1,
-                float_precision="round_trip",
             )
         return frame[columns]
 
