@@ -24,7 +24,8 @@ def printed(command, folder):
     """Return what a command line of the page prints."""
     program, *arguments = shlex.split(command.replace("\\\n", ""))
     if program == "head":
-        return "".join((folder / arguments[-1]).open().readlines()[:3])
+        lines = (folder / arguments[-1]).read_text().splitlines(keepends=True)
+        return "".join(lines[:3])
     assert program == "softkmeans"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "sk_softkmeans", *arguments],
