@@ -76,7 +76,8 @@ def draw(file, form, model, X, labels, certainties):
             "color": _COLORS[k % len(_COLORS)],
             "marker": _MARKERS[k % len(_MARKERS)],
         }
-        axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
+        if mine.any():
+            axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
         axes.scatter([], [], label=k, **style)
     cross = {"marker": "X", "s": 90, "color": "black", "edgecolors": "white"}
     axes.scatter(*centers.T, label="center", **cross)
