@@ -134,7 +134,11 @@ def fit_parser():
     )
     add("--seed", metavar="N", type=int, default=0, help="random start (default: 0)")
     add("--save", metavar="FILE", help="write the model, for softkmeans predict")
-    add("--plot", metavar="FILE", help="draw two principal components (.png, .pdf, .svg)")
+    add(
+        "--plot",
+        metavar="FILE",
+        help="draw two principal components (.png, .pdf, .svg)",
+    )
     add_output(parser)
     return parser
 
