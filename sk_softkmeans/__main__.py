@@ -137,7 +137,7 @@ def fit_parser():
     add(
         "--plot",
         metavar="FILE",
-        help="draw two principal components (.png, .pdf, .svg)",
+        help="draw principal components (.png, .pdf, .svg)",
     )
     add_output(parser)
     return parser

@@ -114,9 +114,8 @@ class Array:
         with loaded as archive:
             names = archive.files
             if len(names) != 1 and "X" not in names:
-                raise CommandError(
-                    f"must hold one array, or one called 'X', got {listed(names) or 'none'}"
-                )
+                got = listed(names) or "none"
+                raise CommandError(f"must hold one array, or one called 'X', got {got}")
             return archive["X" if "X" in names else names[0]]
 
     def read(self, columns):
