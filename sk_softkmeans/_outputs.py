@@ -29,7 +29,7 @@ def whole_file(path, mode):
             raise CommandError(f"{path} cannot be written: it is not a regular file")
         if not os.access(target, os.W_OK):
             raise CommandError(f"{path} cannot be written: it is read-only")
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    part = target.with_name(f".softkmeans-{uuid4().hex}.part")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         file = open(part, mode.replace("w", "x"), **text)  # noqa: SIM115
