@@ -8,7 +8,7 @@ import csv
 import os
 import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 
 import joblib
@@ -42,8 +42,6 @@ ESTIMATORS = {
     "truncated": TruncatedKMeans,
     "maxent": MaxEntropyKMeans,
 }
-USAGE = """softkmeans DATA [options]
-       softkmeans predict MODEL DATA [--output FILE] [--quiet]"""
 TRUST = "model files run code when they are loaded: load only those that you trust"
 
 
@@ -57,7 +55,13 @@ class Parser(argparse.ArgumentParser):
 
 def column_list(text):
     """Return the names between commas; quotes keep a comma in a name."""
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    try:
+        fields = next(csv.reader([text], skipinitialspace=True))
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    names = [name.strip() for name in fields]
+    if not names:
+        raise argparse.ArgumentTypeError("no column is named")
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"{text} names a column more than once")
     return names
@@ -130,7 +134,11 @@ def fit_parser():
     )
     add("--seed", metavar="N", type=int, default=0, help="random start (default: 0)")
     add("--save", metavar="FILE", help="write the model, for softkmeans predict")
-    add("--plot", metavar="FILE", help="draw two principal components (.png, .pdf)")
+    add(
+        "--plot",
+        metavar="FILE",
+        help="draw principal components (.png, .pdf, .svg)",
+    )
     add_output(parser)
     return parser
 
@@ -179,13 +187,20 @@ def check_csv(path):
         )
 
 
+@contextmanager
+def mistakes():
+    """Take what an estimator says of its parameters and of X for the user."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
 def fit(model, table):
     """Fit a pipeline, and return the seconds that it took."""
     start = perf_counter()
-    try:
+    with mistakes():
         model.fit(table.X)
-    except (TypeError, ValueError) as error:
-        raise CommandError(str(error)) from error
     return perf_counter() - start
 
 
@@ -222,9 +237,9 @@ def cluster(argv):
             apart_lines(model, table.X, table.names),
             strict=True,
         )
-        print(table_line(args.data, table), end="\n\n")
-        print(*map("  ".join, clusters), sep="\n", end="\n\n")
-        print(*model_lines(model, table.X, seconds), sep="\n")
+        show(table_line(args.data, table), "")
+        show(*map("  ".join, clusters), "")
+        show(*model_lines(model, table.X, seconds))
 
 
 def load_model(path):
@@ -259,10 +274,18 @@ def predict(argv):
         names = list(getattr(model, "feature_names_in_", ()))
         names = names or default_names(model.n_features_in_)
         table = read_table(args.data, names, bar.open)
-        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+        with mistakes():
+            labels, certainties = write_memberships(model, table.X, output, bar.batches)
     if args.output and not args.quiet:
-        print(table_line(args.data, table), end="\n\n")
-        print(*cluster_lines(model, labels, certainties), sep="\n")
+        show(table_line(args.data, table), "")
+        show(*cluster_lines(model, labels, certainties))
+
+
+def show(*lines):
+    """Print lines, with escapes for letters that the terminal does not know."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "\n".join(line.rstrip() for line in lines)
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def tell(kind, message):
@@ -291,7 +314,9 @@ def main(argv=None):
             tell("error", error)
             return 2
         except OSError as error:
-            tell("error", f"{error.filename}: {error.strerror}")
+            # What fails while it writes to an open file knows of no name.
+            where = f"{error.filename}: " if error.filename else ""
+            tell("error", f"{where}{error.strerror or error}")
             return 2
         except KeyboardInterrupt:
             tell("error", "interrupted")
