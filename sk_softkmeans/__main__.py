@@ -162,6 +162,14 @@ def show(*lines):
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def empty_output():
+    """Leave nothing to be flushed at the exit, which would fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def tell(kind, message):
     """Print one line on standard error."""
     print(f"softkmeans: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
@@ -180,14 +188,15 @@ def main(argv=None):
             else:
                 compare()
             sys.stdout.flush()
-        except BrokenPipeError:
-            # Who reads has enough. What is left must not be flushed at the exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
         except CommandError as error:
             tell("error", error)
             return 2
+        except BrokenPipeError:
+            # Who reads has enough.
+            empty_output()
+            return 1
         except OSError as error:
+            empty_output()
             # What fails while it writes to an open file knows of no name.
             where = f"{error.filename}: " if error.filename else ""
             tell("error", f"{where}{error.strerror or error}")

@@ -144,6 +144,14 @@ def test_index_of_a_frame_has_no_name(tmp_path):
     assert_array_equal(values, [[1], [2]])
 
 
+def test_index_with_a_name_is_a_column(tmp_path):
+    frame = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([7, 9], name="id"))
+    frame.to_parquet(tmp_path / "data.parquet")
+    names, values = read(tmp_path / "data.parquet", [1, 0])
+    assert names == ["a", "id"]
+    assert_array_equal(values, [[7, 1], [9, 2]])
+
+
 def test_parquet_columns_of_which_one_name_begins_another(tmp_path):
     table = pa.table({"x": [1.0], "x.1": [2.0], "x.2": [3.0]})
     pq.write_table(table, tmp_path / "data.parquet")

@@ -52,6 +52,8 @@ sys.exit(__main__.main(sys.argv[1:]))
 def run(*args, cwd, command=MODULE, **options):
     """Run a process, and return it when it is done."""
     options = {"capture_output": True, "text": True, "check": False} | options
+    # What is printed waits in a buffer until the end.
+    options.setdefault("env", os.environ | {"PYTHONUNBUFFERED": ""})
     return subprocess.run([*command, *map(str, args)], cwd=cwd, **options)
 
 
@@ -266,6 +268,21 @@ def test_who_reads_has_enough(tmp_path):
     assert process.returncode == 1
 
 
+def test_nobody_reads(folder):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    process = run(
+        *("data.npy", "--n-clusters", 3, "--save", "m.joblib"),
+        cwd=folder,
+        capture_output=False,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    )
+    os.close(theirs)
+    assert (process.returncode, process.stderr) == (1, "")
+    assert joblib.load("m.joblib")[-1].n_clusters == 3
+
+
 def test_a_full_disk(folder):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
@@ -364,17 +381,19 @@ def at_terminal(folder):
 
 
 def test_bar_on_a_terminal(at_terminal, folder):
-    args = ["data.csv", "--n-clusters", 3, "--output", "m.csv"]
+    # No markup.
+    Path("data.csv").rename("[red].csv")
+    args = ["[red].csv", "--n-clusters", 3, "--output", "m.csv"]
     code, out, seen = at_terminal(*args)
     assert code == 0
     n_iter = re.search(r"^iterations +(\d+)$", out, re.MULTILINE).group(1)
     fitting = f"Fitting, iteration {n_iter} " if WITH_CALLBACKS else "Fitting "
-    for work in ("Reading data.csv ", fitting, "Memberships "):
+    for work in ("Reading [red].csv ", fitting, "Memberships "):
         assert work in seen
     # The lines of the bar are removed, and the cursor is seen again.
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1
     assert seen.endswith("\x1b[2K")
-    assert out.startswith("data.csv: 90 rows, 3 columns\n")
+    assert out.startswith("[red].csv: 90 rows, 3 columns\n")
     assert "\x1b" not in out
     assert len(read_memberships(folder / "m.csv")[0]) == 90
 

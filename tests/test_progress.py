@@ -52,7 +52,7 @@ def test_without_rich_there_is_no_bar(monkeypatch):
 
 def test_short_work_has_no_bar(monkeypatch):
     started = []
-    with Bar(patience=3600) as bar:
+    with Bar(patience=60) as bar:
         monkeypatch.setattr(bar._progress, "start", lambda: started.append(1))
     assert not started
     assert not bar._start.is_alive()
