@@ -4,19 +4,20 @@
 """
 
 import os
+import signal
 import sys
 import warnings
 from contextlib import ExitStack, contextmanager
+from itertools import combinations
 from time import perf_counter
 
 import joblib
+import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_softkmeans._base import BaseSoftKMeans
-from sk_softkmeans._comparison import compare
-from sk_softkmeans._formats import default_names
-from sk_softkmeans._mistakes import CommandError
+from sk_softkmeans._mistakes import CommandError, printable
 from sk_softkmeans._options import ESTIMATORS, TRUST, fit_parser, predict_parser
 from sk_softkmeans._outputs import whole_file, write_memberships
 from sk_softkmeans._picture import draw, picture_format
@@ -47,15 +48,18 @@ def make_model(args):
 
 def check_distinct(*paths):
     """Raise if two of the files are one; None is no file."""
-    real = [os.path.realpath(path) for path in paths if path]
-    if len(set(real)) < len(real):
-        twice = next(path for path in real if real.count(path) > 1)
-        raise CommandError(f"{twice} is given twice as a file to read or write")
+    given = [path for path in paths if path is not None]
+    for one, other in combinations(given, 2):
+        there = os.path.exists(one) and os.path.exists(other)
+        if os.path.realpath(one) == os.path.realpath(other) or (
+            there and os.path.samefile(one, other)
+        ):
+            raise CommandError(f"{one} is given twice as a file to read or write")
 
 
 def check_csv(path):
     """Raise if the suffix of the memberships promises another format."""
-    if path and not path.lower().endswith(".csv"):
+    if path is not None and not path.lower().endswith(".csv"):
         raise CommandError(
             f"{path} must end in '.csv', in which memberships are written"
         )
@@ -70,26 +74,18 @@ def mistakes():
         raise CommandError(str(error)) from error
 
 
-def fit(model, table):
-    """Fit a pipeline, and return the seconds that it took."""
-    start = perf_counter()
-    with mistakes():
-        model.fit(table.X)
-    return perf_counter() - start
-
-
 def cluster(argv):
     """Cluster a file."""
     args = fit_parser().parse_args(argv)
     model = make_model(args)
     check_distinct(args.data, args.output, args.save, args.plot)
     check_csv(args.output)
-    form = picture_format(args.plot) if args.plot else None
+    form = None if args.plot is None else picture_format(args.plot)
     with ExitStack() as stack:
         bar = stack.enter_context(make_bar(args.quiet))
         # Before the work, which would be lost where they cannot be written.
         output, saved, picture = (
-            stack.enter_context(whole_file(path, mode)) if path else None
+            None if path is None else stack.enter_context(whole_file(path, mode))
             for path, mode in ((args.output, "w"), (args.save, "wb"), (args.plot, "wb"))
         )
         table = read_table(args.data, args.columns, bar.open)
@@ -98,13 +94,16 @@ def cluster(argv):
                 f"{args.data} has {len(table.X)} rows, fewer than the "
                 f"{args.n_clusters} clusters of --n-clusters"
             )
-        with bar.fitting(model[-1]):
-            seconds = fit(model, table)
+        start = perf_counter()
+        with bar.fitting(model[-1]), mistakes():
+            model.fit(table.X)
+        seconds = perf_counter() - start
         labels, certainties = write_memberships(model, table.X, output, bar.batches)
         if saved:
             joblib.dump(model, saved)
         if picture:
-            draw(picture, form, model, table.X, labels, certainties)
+            with mistakes():
+                draw(picture, form, model, table.X, labels, certainties)
     if not args.quiet:
         clusters = zip(
             cluster_lines(model, labels, certainties),
@@ -126,10 +125,33 @@ def load_model(path):
         raise CommandError(f"{path} cannot be loaded as a model ({error!r})") from error
     if isinstance(model, BaseSoftKMeans):
         model = make_pipeline(model)
-    kind = model[-1] if isinstance(model, Pipeline) else model
-    if not (isinstance(kind, BaseSoftKMeans) and hasattr(model, "n_features_in_")):
+    last = model.steps[-1:] if isinstance(model, Pipeline) else []
+    if not any(is_fitted(step) for _, step in last):
         raise CommandError(f"{path} does not hold a fitted soft k-means")
     return model
+
+
+def is_fitted(step):
+    """Return whether a step of a pipeline is a fitted soft k-means."""
+    return isinstance(step, BaseSoftKMeans) and hasattr(step, "cluster_centers_")
+
+
+def read_for(model, path, opened):
+    """Return the columns of a file that a model was fitted to.
+
+    They are those of the same names, or all if the model knows no names.
+    """
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return read_table(path, names.tolist(), opened)
+    table = read_table(path, None, opened)
+    n_columns = len(table.names)
+    if n_columns != model.n_features_in_:
+        raise CommandError(
+            f"{path} has {n_columns} columns, and the model is for "
+            f"{model.n_features_in_}"
+        )
+    return table._replace(X=np.asarray(table.X))
 
 
 def predict(argv):
@@ -137,20 +159,23 @@ def predict(argv):
     args = predict_parser().parse_args(argv)
     check_distinct(args.model, args.data, args.output)
     check_csv(args.output)
+    for path in (args.model, args.data):
+        os.stat(path)
     if not args.quiet:
         print(f"softkmeans: {TRUST}", file=sys.stderr)
     model = load_model(args.model)
+    printed = args.output is None
     with ExitStack() as stack:
-        bar = stack.enter_context(make_bar(args.quiet or not args.output))
+        # On a terminal they would be written over each other.
+        hidden = args.quiet or (printed and sys.stdout.isatty())
+        bar = stack.enter_context(make_bar(hidden))
         output = sys.stdout
-        if args.output:
+        if not printed:
             output = stack.enter_context(whole_file(args.output, "w"))
-        names = list(getattr(model, "feature_names_in_", ()))
-        names = names or default_names(model.n_features_in_)
-        table = read_table(args.data, names, bar.open)
+        table = read_for(model, args.data, bar.open)
         with mistakes():
             labels, certainties = write_memberships(model, table.X, output, bar.batches)
-    if args.output and not args.quiet:
+    if not (printed or args.quiet):
         show(table_line(args.data, table), "")
         show(*cluster_lines(model, labels, certainties))
 
@@ -158,7 +183,7 @@ def predict(argv):
 def show(*lines):
     """Print lines, with escapes for letters that the terminal does not know."""
     encoding = sys.stdout.encoding or "utf-8"
-    text = "\n".join(line.rstrip() for line in lines)
+    text = "\n".join(printable(line).rstrip() for line in lines)
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
@@ -172,13 +197,33 @@ def empty_output():
 
 def tell(kind, message):
     """Print one line on standard error."""
-    print(f"softkmeans: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    line = printable(" ".join(str(message).split()))
+    print(f"softkmeans: {kind}: {line}", file=sys.stderr)
+
+
+@contextmanager
+def terminable():
+    """Leave like after an error when the terminal or the system ends the command."""
+    signals = [s for s in ("SIGTERM", "SIGHUP") if hasattr(signal, s)]
+    before = {}
+    for name in signals:
+        number = getattr(signal, name)
+        before[number] = signal.signal(number, lambda n, _: sys.exit(128 + n))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(argv=None):
     """Run the command, and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    with warnings.catch_warnings():
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by who called.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    with warnings.catch_warnings(), terminable():
         warnings.showwarning = lambda message, *_: tell("warning", message)
         try:
             if argv[:1] == ["predict"]:
@@ -186,6 +231,9 @@ def main(argv=None):
             elif argv:
                 cluster(argv)
             else:
+                # It imports much that files do not need.
+                from sk_softkmeans._comparison import compare
+
                 compare()
             sys.stdout.flush()
         except CommandError as error:
@@ -200,6 +248,9 @@ def main(argv=None):
             # What fails while it writes to an open file knows of no name.
             where = f"{error.filename}: " if error.filename else ""
             tell("error", f"{where}{error.strerror or error}")
+            return 2
+        except MemoryError:
+            tell("error", "there is not enough memory")
             return 2
         except KeyboardInterrupt:
             tell("error", "interrupted")

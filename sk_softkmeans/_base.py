@@ -43,7 +43,8 @@ from sk_softkmeans._validation import (
 
 # Centers all within this many standard deviations of the mean have collapsed.
 _COLLAPSED = 0.02
-_FEATURES = {"n_features_in_", "feature_names_in_"}
+# In a fixed order: the bytes of a pickled model have it.
+_FEATURES = ("n_features_in_", "feature_names_in_")
 # Fitted attributes in units of sample_weight.
 _WEIGHTED = {"inertia_", "soft_inertia_", "free_energy_"}
 # The constraints of estimators that are given their temperature.

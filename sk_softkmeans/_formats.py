@@ -1,8 +1,8 @@
 """The formats of data files that the command reads.
 
-A format opens a file, says the names of its columns (``names``) and whether these are
-in the file (``named``), and reads the columns at given positions. Its errors are any
-that a parser raises.
+A format opens a file, says the names of its columns (``names``), whether these are in
+the file (``named``) and what else a user should know (``note``), and reads the columns
+at given positions. Its errors are any that a parser raises.
 """
 
 import csv
@@ -21,7 +21,7 @@ class Text:
     """
 
     def __init__(self, path, opened, separator):
-        self._pandas = require("pandas", f"reading {path.suffix} files")
+        self._pandas = require("pandas")
         self._file = opened(path, encoding="utf-8-sig", newline="")
         self._separator = separator
         lines = csv.reader(self._file, delimiter=separator, skipinitialspace=True)
@@ -30,30 +30,37 @@ class Text:
         except Exception:
             self.close()
             raise
-        self.named = not _are_data(self.names)
+        numbers = _numbers(self.names)
+        self.named = all(number.is_integer() for number in numbers)
+        taken_for = "the names of columns" if self.named else "data"
+        self.note = f"its first line of numbers is {taken_for}" if numbers else ""
         if not self.named:
             self.names = default_names(len(self.names))
 
     def read(self, columns):
         """Return the columns at these positions."""
         self._file.seek(0)
+        errors = self._pandas.errors
         with warnings.catch_warnings():
-            # The second line has more fields than the first.
-            warnings.simplefilter("error", self._pandas.errors.ParserWarning)
+            warnings.simplefilter("error", errors.ParserWarning)
             # Text among numbers: an error later, or in a column that is left out.
-            warnings.simplefilter("ignore", self._pandas.errors.DtypeWarning)
-            # All columns: with `usecols` the fields of a line are not counted.
-            frame = self._pandas.read_csv(
-                self._file,
-                sep=self._separator,
-                header=0 if self.named else None,
-                names=range(len(self.names)),
-                index_col=False,
-                skipinitialspace=True,
-                # Where there is one column, a blank line is a missing value.
-                skip_blank_lines=len(self.names) > 1,
-                **_exact(self._pandas),
-            )
+            warnings.simplefilter("ignore", errors.DtypeWarning)
+            try:
+                # All columns: with `usecols` the fields of a line are not counted.
+                frame = self._pandas.read_csv(
+                    self._file,
+                    sep=self._separator,
+                    header=0 if self.named else None,
+                    names=range(len(self.names)),
+                    index_col=False,
+                    skipinitialspace=True,
+                    # Where there is one column, a blank line is a missing value.
+                    skip_blank_lines=len(self.names) > 1,
+                    **_exact(self._pandas),
+                )
+            except errors.ParserWarning as error:
+                message = "has more fields in its second line than in its first"
+                raise CommandError(message) from error
         return frame[columns]
 
     def close(self):
@@ -62,18 +69,17 @@ class Text:
 
 
 class Parquet:
-    """Columns with names, but for those that pandas makes of the index of a frame."""
+    """Columns with names, but for those that were the index of a data frame."""
 
     named = True
+    note = ""
 
     def __init__(self, path, opened):
-        require("pandas", "reading .parquet files")
-        parquet = require("pyarrow.parquet", "reading .parquet files")
-        self._file = parquet.ParquetFile(path)
-        self.names = [
-            "" if name.startswith("__index_level_") else name
-            for name in self._file.schema_arrow.names
-        ]
+        require("pandas")
+        self._file = require("pyarrow.parquet").ParquetFile(path)
+        schema = self._file.schema_arrow
+        index = (schema.pandas_metadata or {}).get("index_columns", ())
+        self.names = ["" if name in index else name for name in schema.names]
 
     def read(self, columns):
         """Return the columns at these positions."""
@@ -89,6 +95,7 @@ class Array:
     """An array of rows and columns; of several in an archive, the one called X."""
 
     named = False
+    note = ""
 
     def __init__(self, path, opened):
         try:
@@ -138,12 +145,12 @@ def _exact(pandas):
     return {"float_precision": "round_trip"} if version < (3, 1) else {}
 
 
-def _are_data(fields):
-    """Return whether the fields of a first line are numbers, one with a fraction."""
+def _numbers(fields):
+    """Return the numbers that the fields of a first line are, nothing if one is not."""
     try:
-        return not all(float(field).is_integer() for field in fields)
+        return [float(field) for field in fields]
     except ValueError:
-        return False
+        return []
 
 
 FORMATS = {

@@ -35,8 +35,8 @@ def column_list(text):
     except csv.Error as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     names = [name.strip() for name in fields]
-    if not names:
-        raise argparse.ArgumentTypeError("no column is named")
+    if not names or "" in names:
+        raise argparse.ArgumentTypeError(f"a name is missing in {text!r}")
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"{text} names a column more than once")
     return names

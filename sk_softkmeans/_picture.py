@@ -7,16 +7,30 @@ from sklearn.decomposition import PCA
 
 from sk_softkmeans._mistakes import CommandError, listed, require
 
-# Those of Okabe and Ito that can be seen on white: the colour-blind tell them apart.
-_COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
-# Their number has no factor in common with that of the colours: thirty pairs.
+# The muted ones of Paul Tol, which the colour-blind can tell apart.
+_COLORS = (
+    "#332288",
+    "#DDCC77",
+    "#CC6677",
+    "#117733",
+    "#88CCEE",
+    "#882255",
+    "#44AA99",
+    "#999933",
+    "#AA4499",
+)
+# Their number has no factor in common with that of the colours: all pairs occur.
 _MARKERS = ("o", "s", "^", "D", "v")
+# Of two axes that differ more in length, one would be a line in the other's unit.
+_EQUAL = 10
 # The opacity of a row that is shared evenly.
 _FAINTEST = 0.15
 # More rows hide each other: so many of them are drawn.
 _DRAWN = 20_000
 # Those that have opacity, and what leaves the time out of them.
 _FORMATS = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+# A column of the legend has so many clusters.
+_LEGEND = 20
 # How the numbers of the centers are written beside them.
 _NUMBER = {
     "xytext": (5, 5),
@@ -71,7 +85,9 @@ def draw(file, form, model, X, labels, certainties):
         figsize=(8, 6), dpi=150, layout="constrained"
     )
     axes = figure.add_subplot()
-    axes.set_aspect("equal", adjustable="datalim")
+    lengths = np.ptp(points, axis=0)
+    if lengths.max() <= _EQUAL * lengths.min():
+        axes.set_aspect("equal", adjustable="datalim")
     size = np.clip(20_000 / len(drawn), 6, 36)
     n_styles = len(_COLORS) * len(_MARKERS)
     for k in range(min(n_clusters, n_styles)):
@@ -83,13 +99,20 @@ def draw(file, form, model, X, labels, certainties):
         if mine.any():
             axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
         axes.scatter([], [], label=k, **style)
-    cross = {"marker": "X", "s": 90, "color": "black", "edgecolors": "white"}
+    size = np.clip(2000 / n_clusters, 9, 90)
+    cross = {"marker": "X", "s": size, "color": "black", "edgecolors": "white"}
     axes.scatter(*centers.T, label="center", **cross)
     if n_clusters <= n_styles:
-        figure.legend(title="Cluster", loc="outside right upper")
+        n_columns = 1 + n_clusters // _LEGEND
+        figure.legend(title="Cluster", loc="outside right upper", ncols=n_columns)
         for k, center in enumerate(centers):
             axes.annotate(k, center, **_NUMBER)
-    axes.set_title(_caption(len(drawn), len(X)), loc="left", fontsize="medium")
+    caption = "Opaque where the cluster is certain, faint where it is shared"
+    if len(drawn) < len(X):
+        caption += f" ({len(drawn)} of {len(X)} rows)"
+    if n_clusters > n_styles:
+        caption += f"\n{n_clusters} clusters, colours and shapes repeat"
+    axes.set_title(caption, loc="left", fontsize="medium")
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     axes.set_xlabel(f"First principal component ({shares[0]:.0%} of the variance)")
     if len(shares) == 2:
@@ -112,8 +135,3 @@ def _opacity(certainties, n_clusters):
     even = 1 / n_clusters
     sure = np.clip((certainties - even) / (1 - even), 0, 1)
     return _FAINTEST + (1 - _FAINTEST) * sure
-
-
-def _caption(n_drawn, n_rows):
-    part = "" if n_drawn == n_rows else f" ({n_drawn} of {n_rows} rows)"
-    return f"Opaque where the cluster is certain, faint where it is shared{part}"

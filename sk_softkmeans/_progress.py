@@ -53,6 +53,8 @@ class Bar(Silence):
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
+            # What is printed there is for a file or another program.
+            redirect_stdout=False,
         )
         self._start = Timer(patience, self._progress.start)
         self._start.daemon = True

@@ -14,17 +14,18 @@ def table_line(path, table):
     counts = zip(table.X.shape, ("row", "column"), strict=True)
     size = ", ".join(f"{n} {name}{'s' if n != 1 else ''}" for n, name in counts)
     left_out = f" (left out: {', '.join(table.left_out)})" if table.left_out else ""
-    return f"{path}: {size}{left_out}"
+    note = f"; {table.note}" if table.note else ""
+    return f"{path}: {size}{left_out}{note}"
 
 
 def model_lines(model, X, seconds):
     """Return the lines about a pipeline that was fitted to X."""
     estimator = model[-1]
-    scaled = "scaled " if len(model) > 1 else ""
-    unit = f"squared units of the {scaled}columns"
+    columns = "the scaled columns" if len(model) > 1 else "the columns"
+    unit = f"squared units of {columns}"
     numbers = [
         ("temperature", estimator.temperature_, unit),
-        ("log-density", model.score(X), "nats, mean over rows"),
+        ("log-density", model.score(X), f"nats, mean over rows, of {columns}"),
         ("free energy", estimator.free_energy_, f"{unit}, sum over rows"),
         ("iterations", estimator.n_iter_, ""),
         ("seconds", seconds, "of the fit"),
@@ -68,8 +69,11 @@ def apart_lines(model, X, names):
     standard deviations of the feature.
     """
     centers = model[-1].cluster_centers_
+    X = np.asarray(X)
     if len(model) == 1:
-        centers = StandardScaler().fit(np.asarray(X)).transform(centers)
+        centers = StandardScaler().fit(X).transform(centers)
+    # Of a constant column rounding makes a small deviation, and large differences.
+    centers = np.where(np.ptp(X, axis=0) > 0, centers, 0)
     lines = ["set apart by (standard deviations from the mean of all rows)"]
     for center in centers:
         largest = np.argsort(-abs(center), kind="stable")[:_FEATURES]

@@ -2,6 +2,7 @@
 
 import csv
 import shlex
+from collections import Counter
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from sk_softkmeans._formats import FORMATS
 from sk_softkmeans._mistakes import CommandError, listed, require
 
+# A field can be as long as the file.
+_SHOWN = 40
 _COUNTING = "rows are counted from 0, without the line of names"
 
 
@@ -21,6 +24,7 @@ class Table(NamedTuple):
     X: object
     names: list
     left_out: list
+    note: str = ""
 
 
 def read_table(path, columns=None, opened=open):
@@ -55,11 +59,10 @@ def read_table(path, columns=None, opened=open):
             X = _as_numbers(X, names, advise=columns is None)
         _check_rows(X, names)
         if source.named:
-            pandas = require("pandas", "reading names")
-            X = pandas.DataFrame(X, columns=names, copy=False)
+            X = require("pandas").DataFrame(X, columns=names, copy=False)
     except CommandError as error:
         raise CommandError(f"{path} {error}") from error
-    return Table(X, names, _others(source.names, positions))
+    return Table(X, names, _others(source.names, positions), source.note)
 
 
 def _open(path, opened):
@@ -77,8 +80,10 @@ def _parsed(parse, *args):
     """Return what a parser gives; whatever it raises is the fault of the file."""
     try:
         return parse(*args)
-    except CommandError:
+    except (CommandError, MemoryError):
         raise
+    except UnicodeDecodeError as error:
+        raise CommandError("is not a text in UTF-8") from error
     except Exception as error:
         if isinstance(error, OSError) and error.filename:
             raise
@@ -89,24 +94,23 @@ def _choose(names, columns):
     """Return the positions of the columns to read."""
     if columns is None:
         columns = [name for name in names if name]
-    unknown = [name for name in columns if name not in names]
+    positions = {name: i for i, name in enumerate(names)}
+    unknown = [name for name in columns if name not in positions]
     if unknown:
         raise CommandError(f"has no column {listed(unknown)}, only {listed(names)}")
-    twice = [name for name in dict.fromkeys(columns) if names.count(name) > 1]
+    counts = Counter(names)
+    twice = [name for name in dict.fromkeys(columns) if counts[name] > 1]
     if twice:
         raise CommandError(f"has more than one column {listed(twice)}")
     if not columns:
-        raise CommandError("has no column with a name in its first line")
-    return [names.index(name) for name in columns]
+        raise CommandError("has no column with a name")
+    return [positions[name] for name in columns]
 
 
 def _others(names, positions):
     """Return what to call the columns that are not read."""
-    return [
-        name or f"column {i + 1} (no name)"
-        for i, name in enumerate(names)
-        if i not in positions
-    ]
+    others = sorted(set(range(len(names))) - set(positions))
+    return [names[i] or f"column {i + 1} (no name)" for i in others]
 
 
 def _as_numbers(frame, names, advise):
@@ -114,16 +118,19 @@ def _as_numbers(frame, names, advise):
 
     The error says how to do without the other columns, if `advise`.
     """
-    pandas = require("pandas", "reading names")
-    single = (frame.dtypes == np.float32).all()
-    X = np.empty(frame.shape, dtype=np.float32 if single else np.float64)
+    pandas = require("pandas")
+    dtype = np.float32 if (frame.dtypes == np.float32).all() else np.float64
+    if all(map(pandas.api.types.is_numeric_dtype, frame.dtypes)):
+        return np.ascontiguousarray(frame.to_numpy(dtype, na_value=np.nan))
+    X = np.empty(frame.shape, dtype)
     others = {}
     for i, name in enumerate(names):
         column = frame.iloc[:, i]
         numbers = _to_numbers(pandas, column)
         text = column[numbers.isna() & column.notna()]
         if len(text):
-            others[name] = f"{name!r} ({str(text.iloc[0])!r} in row {text.index[0]})"
+            value = str(text.iloc[0])[:_SHOWN]
+            others[name] = f"{name!r} ({value!r} in row {text.index[0]})"
         else:
             X[:, i] = numbers.to_numpy(X.dtype, na_value=np.nan)
     if others:
@@ -159,7 +166,7 @@ def _check_rows(X, names):
         raise CommandError("has no rows")
     finite = np.isfinite(X)
     if not finite.all():
-        row, column = np.argwhere(~finite)[0]
+        row, column = divmod((~finite).argmax(), X.shape[1])
         raise CommandError(
             f"has missing or infinite values: {(~finite).sum()}, the first "
             f"({X[row, column]}) in row {row}, column {names[column]!r} "

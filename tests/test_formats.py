@@ -88,6 +88,8 @@ def test_columns_come_in_the_order_asked_for(tmp_path, suffix):
         (",b\n1,2\n", ["", "b"]),
         # Years.
         ("2023,2024\n1,2\n", ["2023", "2024"]),
+        ("0.5,mean\n1,2\n", ["0.5", "mean"]),
+        ("mean,0.5\n1,2\n", ["mean", "0.5"]),
         ("größe,b\r\n1,2\r\n", ["größe", "b"]),
         ("a,b\r1,2\r", ["a", "b"]),
     ],
@@ -100,6 +102,21 @@ def test_first_line_has_names(tmp_path, text, names):
     found, values = read(path)
     assert found == names
     assert_array_equal(values, [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("a,b\n1,2\n", ""),
+        ("0.5,b\n1,2\n", ""),
+        ("2023,2024\n1,2\n", "its first line of numbers is the names of columns"),
+        ("0.5,2024\n1,2\n", "its first line of numbers is data"),
+    ],
+)
+def test_note_on_a_first_line_of_numbers(tmp_path, text, note):
+    source = opened(write(tmp_path / "data.csv", text))
+    source.close()
+    assert source.note == note
 
 
 @pytest.mark.parametrize("text", ["1.5,2\n3,4\n", "1e-3,2\n3,4\n", "nan,2\n3,4\n"])
@@ -144,12 +161,12 @@ def test_index_of_a_frame_has_no_name(tmp_path):
     assert_array_equal(values, [[1], [2]])
 
 
-def test_index_with_a_name_is_a_column(tmp_path):
+def test_index_with_a_name_has_none_here(tmp_path):
     frame = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([7, 9], name="id"))
     frame.to_parquet(tmp_path / "data.parquet")
-    names, values = read(tmp_path / "data.parquet", [1, 0])
-    assert names == ["a", "id"]
-    assert_array_equal(values, [[7, 1], [9, 2]])
+    names, values = read(tmp_path / "data.parquet", [0])
+    assert names == ["a", ""]
+    assert_array_equal(values, [[1], [2]])
 
 
 def test_parquet_columns_of_which_one_name_begins_another(tmp_path):
@@ -242,7 +259,7 @@ def test_a_format_says_what_it_needs(tmp_path, suffix, missing, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     message = (
-        rf"reading {suffix} files needs {missing}, which is not installed: "
+        rf"^needs {missing}, which is not installed: "
         r'pip install "sk-softkmeans\[cli\]"'
     )
     with pytest.raises(CommandError, match=message):

@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +28,7 @@ from sk_softkmeans import (
     SoftKMeans,
     TruncatedKMeans,
     __main__,
+    _comparison,
     _outputs,
     critical_temperature,
 )
@@ -163,7 +166,7 @@ def done(tmp_path_factory, frame):
     """Return a folder and a process that has written all outputs there."""
     folder = tmp_path_factory.mktemp("done")
     frame.to_csv(folder / "mixed.csv", index=False)
-    return folder, run(*ALL, cwd=folder)
+    return folder, run(*ALL, cwd=folder, env=os.environ | {"PYTHONHASHSEED": "0"})
 
 
 OUTPUTS = ["--output", "m.csv", "--save", "m.joblib", "--plot", "p.png"]
@@ -217,7 +220,9 @@ def test_the_same_again_by_the_script(done, frame, tmp_path):
     command = SCRIPT if Path(*SCRIPT).exists() else MODULE
     before, process = done
     frame.to_csv(tmp_path / "mixed.csv", index=False)
-    again = run(*ALL, cwd=tmp_path, command=command)
+    # The order of sets is another one.
+    env = os.environ | {"PYTHONHASHSEED": "1"}
+    again = run(*ALL, cwd=tmp_path, command=command, env=env)
     assert (again.returncode, again.stderr) == (0, "")
     assert without_seconds(again.stdout) == without_seconds(process.stdout)
     assert contents(tmp_path) == contents(before)
@@ -239,7 +244,7 @@ def test_process_that_applies_a_model(done, frame, tmp_path):
     ("args", "message"),
     [
         (["nothing.csv"], "nothing.csv: No such file or directory"),
-        (["latin.csv"], "latin.csv cannot be read, is it damaged?"),
+        (["latin.csv"], "latin.csv is not a text in UTF-8"),
     ],
 )
 def test_process_that_fails(folder, args, message):
@@ -398,10 +403,11 @@ def test_bar_on_a_terminal(at_terminal, folder):
     assert len(read_memberships(folder / "m.csv")[0]) == 90
 
 
-def test_no_bar_where_memberships_are_printed(at_terminal, done, frame, folder):
-    args = ["predict", done[0] / "m.joblib", "mixed.csv"]
-    code, out, seen = at_terminal(*args)
-    assert (code, seen) == (0, TRUST.replace("\n", "\r\n"))
+def test_a_bar_leaves_memberships_that_are_printed_alone(at_terminal, done, folder):
+    code, out, seen = at_terminal("predict", done[0] / "m.joblib", "mixed.csv")
+    assert code == 0
+    assert seen.startswith(TRUST.replace("\n", "\r\n"))
+    assert "Memberships" in seen
     assert out == (done[0] / "m.csv").read_text()
 
 
@@ -481,7 +487,9 @@ def test_default_names_of_arrays(fitted, X):
 def test_text_without_names(fitted, X, folder):
     X.to_csv("bare.csv", index=False, header=False)
     out, *found = fitted("bare.csv", "--n-clusters", 3)
-    assert out.startswith("bare.csv: 90 rows, 3 columns\n")
+    assert out.startswith(
+        "bare.csv: 90 rows, 3 columns; its first line of numbers is data\n"
+    )
     model = make_pipeline(SoftKMeans(3, random_state=0))
     assert_is_fit(model, X.to_numpy(), *found)
 
@@ -587,7 +595,7 @@ def test_memberships_in_batches(fitted, X, monkeypatch):
 
 
 def test_without_data_estimators_are_compared(command, monkeypatch):
-    monkeypatch.setattr(__main__, "compare", lambda: sys.stdout.write("all"))
+    monkeypatch.setattr(_comparison, "compare", lambda: sys.stdout.write("all"))
     assert command() == (0, "all", "")
 
 
@@ -672,7 +680,7 @@ def test_a_model_that_was_fitted_to_an_array(command, X, folder, wrap):
 @pytest.mark.parametrize(
     ("module", "args", "purpose"),
     [
-        ("pandas", ["data.csv"], "reading .csv files"),
+        ("pandas", ["data.csv"], "data.csv"),
         ("matplotlib", ["data.npy", "--plot", "p.png"], "--plot"),
     ],
 )
@@ -739,6 +747,7 @@ def crowded(folder, saved):
         Path(name).write_text(text)
     Path("folder.csv").mkdir()
     Path("link.csv").symlink_to("data.csv")
+    Path("hard.csv").hardlink_to("data.csv")
     np.save("objects.npy", np.array([[1, "a"]], dtype=object))
     np.save("flat.npy", np.ones(9))
     np.savez("two.npz", a=np.ones((9, 2)), b=np.ones((9, 2)))
@@ -746,6 +755,11 @@ def crowded(folder, saved):
     Path("packed.joblib").write_bytes(b"\x1f\x8bhello")
     joblib.dump(SoftKMeans(3), "unfitted.joblib")
     joblib.dump(make_pipeline(StandardScaler(), SoftKMeans(3)), "unfitted2.joblib")
+    half = make_pipeline(StandardScaler().fit(np.eye(3)), SoftKMeans(3))
+    joblib.dump(half, "unfitted3.joblib")
+    joblib.dump(make_pipeline(), "steps.joblib")
+    arrays = SoftKMeans(1).fit(np.eye(3))
+    joblib.dump(arrays, "arrays.joblib")
     joblib.dump(KMeans(2, n_init=1).fit([[0], [1]]), "kmeans.joblib")
     joblib.dump({"a": 1}, "dictionary.joblib")
     return folder
@@ -784,8 +798,9 @@ MISTAKES = [
     # Columns.
     ("data.csv --columns width,depth", "data.csv has no column 'depth', only 'width',"),
     ("data.csv --columns width,width", "names a column more than once"),
-    ("data.csv --columns=", "--columns: no column is named"),
+    ("data.csv --columns=", "--columns: a name is missing in ''"),
     ("data.csv --columns width,\n,height", "--columns: "),
+    ("data.csv --columns width,", "--columns: a name is missing in 'width,'"),
     (
         "data.npy --columns width",
         "data.npy has no column 'width', only 'x0', 'x1', 'x2'",
@@ -803,6 +818,10 @@ MISTAKES = [
     ("data.csv --output data.csv", "data.csv is given twice"),
     ("data.csv --output ./data.csv", "data.csv is given twice"),
     ("data.csv --output link.csv", "data.csv is given twice"),
+    ("data.csv --output hard.csv", "data.csv is given twice"),
+    ("data.csv --output=", " must end in '.csv'"),
+    ("data.csv --plot=", " must end in '.png'"),
+    ("data.csv --save=", " cannot be written"),
     ("data.csv --save x.png --plot ./x.png", "x.png is given twice"),
     # Options.
     (
@@ -844,11 +863,14 @@ MISTAKES = [
     ("predict data.npy data.csv", "data.npy cannot be loaded as a model"),
     ("predict unfitted.joblib data.csv", "does not hold a fitted soft k-means"),
     ("predict unfitted2.joblib data.csv", "does not hold a fitted soft k-means"),
+    ("predict unfitted3.joblib data.csv", "does not hold a fitted soft k-means"),
+    ("predict steps.joblib data.csv", "does not hold a fitted soft k-means"),
     ("predict kmeans.joblib data.csv", "does not hold a fitted soft k-means"),
     ("predict dictionary.joblib data.csv", "does not hold a fitted soft k-means"),
     ("predict m.joblib nothing.csv", "nothing.csv: No such file or directory"),
     ("predict m.joblib few.csv", "few.csv has no column 'width', 'length', 'height',"),
     ("predict m.joblib data.npy", "data.npy has no column 'width'"),
+    ("predict arrays.joblib few.csv", "few.csv has 2 columns, and the model is for 3"),
     ("predict m.joblib huge.csv", "The scale of X must let sums"),
     ("predict m.joblib data.csv --output data.csv", "data.csv is given twice"),
     ("predict m.joblib data.csv --output m.tsv", "m.tsv must end in '.csv'"),
@@ -885,7 +907,7 @@ def test_a_mistake_about_a_model_that_was_trusted(command, crowded):
     assert Path("old.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize("place", ["fit", "draw", "joblib.dump"])
+@pytest.mark.parametrize("place", ["Pipeline.fit", "draw", "joblib.dump"])
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
@@ -923,3 +945,59 @@ def test_code_in_data_is_not_run(command, folder):
     for name in ("code.npy", "code.npz"):
         assert_one_error(*command(name), "holds Python objects or is damaged")
     assert not Path("ran").exists()
+
+
+def test_the_system_ends_the_command(command, crowded, monkeypatch):
+    handler = signal.getsignal(signal.SIGTERM)
+    before = contents(crowded)
+    monkeypatch.setattr(
+        __main__.Pipeline, "fit", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    with pytest.raises(SystemExit) as raised:
+        command("data.csv", *OLD)
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert contents(crowded) == before
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_too_little_memory(command, crowded, monkeypatch):
+    def fail(*args, **options):
+        raise MemoryError
+
+    before = contents(crowded)
+    for place in (pd, "read_csv"), (__main__.Pipeline, "fit"):
+        with monkeypatch.context() as patch:
+            patch.setattr(*place, fail)
+            assert_one_error(*command("data.csv", *OLD), "there is not enough memory")
+    assert contents(crowded) == before
+
+
+def test_closed_streams(folder):
+    expected = run("data.csv", "--n-clusters", 3, "--output", "1.csv", cwd=folder)
+    assert expected.returncode == 0
+    line = shlex.join(
+        [*MODULE, *["data.csv", "--n-clusters", "3", "--output", "2.csv"]]
+    )
+    closed = subprocess.run(line, shell=True, cwd=folder, check=False)
+    assert closed.returncode == 0
+    assert Path("2.csv").read_bytes() == Path("1.csv").read_bytes()
+
+
+def test_a_model_of_arrays_takes_columns_by_position(command, folder):
+    args = ["--n-clusters", 3, "--output", "1.csv", "--save", "a.joblib"]
+    assert command("data.npy", *args)[0] == 0
+    code, _, err = command("predict", "a.joblib", "data.csv", "--output", "2.csv")
+    assert (code, err) == (0, TRUST)
+    labels, memberships = read_memberships("2.csv")
+    expected, reference = read_memberships("1.csv")
+    assert_array_equal(labels, expected)
+    assert_allclose(memberships, reference, atol=1e-12)
+
+
+def test_names_cannot_move_the_cursor(command, folder):
+    Path("bell.csv").write_text('"\x1b[31ma","b\nc",d\n1,2,x\n3,4,y\n')
+    code, out, err = command("bell.csv", "--columns", "\x1b[31ma", "--n-clusters", 2)
+    assert (code, err) == (0, "")
+    assert r"(left out: b\nc, d)" in out
+    assert r"\x1b[31ma +1.00" in out
+    assert_one_error(*command("bell.csv"), "'d' ('x' in row 0)")

@@ -90,7 +90,7 @@ def test_bar_counts_batches_when_they_are_done():
 @pytest.mark.parametrize("kind", [Silence, Bar])
 def test_a_file_is_read_the_same(tmp_path, kind):
     (tmp_path / "data.csv").write_text("\ufeffgröße,b\r\n1,2\r\n3,4\r\n", "utf-8")
-    frame, names, _ = read_table(str(tmp_path / "data.csv"), opened=kind().open)
+    frame, names, _, _ = read_table(str(tmp_path / "data.csv"), opened=kind().open)
     assert names == ["größe", "b"]
     assert_array_equal(frame, [[1, 2], [3, 4]])
 

@@ -52,7 +52,7 @@ def test_lines_of_the_model(hard):
     # the logarithm is -1 - log(2 pi).
     assert model_lines(hard, X, 0.125) == [
         "temperature          0  squared units of the columns",
-        "log-density     -2.838  nats, mean over rows",
+        "log-density     -2.838  nats, mean over rows, of the columns",
         "free energy          4  squared units of the columns, sum over rows",
         "iterations           2",
         "seconds          0.125  of the fit",
@@ -111,3 +111,12 @@ def test_at_most_three_features_and_no_equal_ones():
 def test_features_that_are_constant_set_nothing_apart():
     model = make_pipeline(SoftKMeans(1)).fit(np.full((3, 2), 0.1))
     assert apart_lines(model, np.full((3, 2), 0.1), ["a", "b"]) == [HEADING, ""]
+
+
+@pytest.mark.parametrize("value", [1e13 / 3, 123456789012345678.0])
+@pytest.mark.parametrize("steps", [[], [StandardScaler()]])
+def test_a_constant_column_sets_nothing_apart(value, steps):
+    Z = np.column_stack([np.repeat([0.0, 1.0], 30), np.full(60, value)])
+    model = make_pipeline(*steps, SoftKMeans(2, random_state=0)).fit(Z)
+    _, *lines = apart_lines(model, Z, ["a", "constant"])
+    assert sorted(lines) == ["a +1.00", "a -1.00"]

@@ -30,7 +30,7 @@ def table(tmp_path):
 
 
 def test_a_frame_of_floats(table):
-    X, names, left_out = table("a,b\n1,2.5\n3,4\n")
+    X, names, left_out, _ = table("a,b\n1,2.5\n3,4\n")
     assert names == list(X.columns) == ["a", "b"]
     assert left_out == []
     assert (X.dtypes == np.float64).all()
@@ -38,12 +38,12 @@ def test_a_frame_of_floats(table):
 
 
 def test_an_array_if_the_file_names_no_columns(table, tmp_path):
-    X, names, _ = table("1.5,2\n3,4\n")
+    X, names, _, _ = table("1.5,2\n3,4\n")
     assert isinstance(X, np.ndarray)
     assert names == ["x0", "x1"]
     assert_array_equal(X, [[1.5, 2], [3, 4]])
     np.save(tmp_path / "data.npy", X)
-    Y, names, _ = read_table(str(tmp_path / "data.npy"))
+    Y, names, _, _ = read_table(str(tmp_path / "data.npy"))
     assert isinstance(Y, np.ndarray)
     assert names == ["x0", "x1"]
     assert_array_equal(Y, X)
@@ -51,34 +51,34 @@ def test_an_array_if_the_file_names_no_columns(table, tmp_path):
 
 def test_chosen_columns(table):
     text = "kind,a,b,c\nred,1,2,3\nblue,4,5,6\n"
-    X, names, left_out = table(text, ["c", "a"])
+    X, names, left_out, _ = table(text, ["c", "a"])
     assert names == list(X.columns) == ["c", "a"]
     assert left_out == ["kind", "b"]
     assert_array_equal(X, [[3, 1], [6, 4]])
 
 
 def test_columns_without_a_name_are_left_out(table):
-    X, names, left_out = table(",a,\n0,1,2\n1,3,4\n")
+    X, names, left_out, _ = table(",a,\n0,1,2\n1,3,4\n")
     assert names == ["a"]
     assert left_out == ["column 1 (no name)", "column 3 (no name)"]
     assert_array_equal(X, [[1], [3]])
 
 
 def test_repeated_names_do_no_harm_in_columns_that_are_left_out(table):
-    X, _, left_out = table("a,b,b\n1,2,3\n", ["a"])
+    X, _, left_out, _ = table("a,b,b\n1,2,3\n", ["a"])
     assert left_out == ["b", "b"]
     assert_array_equal(X, [[1]])
 
 
 def test_default_names_can_be_chosen(table):
-    X, names, left_out = table("1.5,2\n3,4\n", ["x1"])
+    X, names, left_out, _ = table("1.5,2\n3,4\n", ["x1"])
     assert names == ["x1"]
     assert left_out == ["x0"]
     assert_array_equal(X, [[2], [4]])
 
 
 def test_truth_is_1(table):
-    X, _, _ = table("a,b\nTrue,0.5\nFalse,2\n")
+    X, _, _, _ = table("a,b\nTrue,0.5\nFalse,2\n")
     assert_array_equal(X, [[1, 0.5], [0, 2]])
 
 
@@ -88,7 +88,7 @@ def test_float32_is_kept_if_all_columns_are(tmp_path, dtypes):
     pd.DataFrame(dict(zip("ab", columns, strict=True))).to_parquet(
         tmp_path / "d.parquet"
     )
-    X, _, _ = read_table(str(tmp_path / "d.parquet"))
+    X, _, _, _ = read_table(str(tmp_path / "d.parquet"))
     expected = np.float32 if dtypes == ["f4", "f4"] else np.float64
     assert (X.dtypes == expected).all()
     assert_array_equal(X, [[1, 1], [2, 2]])
@@ -121,12 +121,12 @@ def test_exact_numbers_of_parquet(tmp_path):
         ("0.5,1\n2,\n", "values: 1, the first (nan) in row 1, column 'x1'"),
         ("a,b\n1,2\n3\n", "values: 1, the first (nan) in row 1, column 'b'"),
         ("a\n1\n\n2\n", "values: 1, the first (nan) in row 1, column 'a'"),
-        ("a,b\n1,2,3\n4,5,6\n", "cannot be read, is it damaged? (Length of header"),
+        ("a,b\n1,2,3\n4,5,6\n", "has more fields in its second line than in its first"),
         ("a,b\n1,2\n4,5,6\n", "cannot be read, is it damaged? (Error tokenizing"),
         ('a,b\n1,"2\n3,4\n', "cannot be read, is it damaged? (Error tokenizing"),
         ("a,b\n", "has no rows"),
-        ("\n1,2\n", "has no column with a name in its first line"),
-        (",\n1,2\n", "has no column with a name in its first line"),
+        ("\n1,2\n", "has no column with a name"),
+        (",\n1,2\n", "has no column with a name"),
         ("a,b,a\n1,2,3\n", "has more than one column 'a'"),
         ("", "is empty"),
     ],
@@ -255,3 +255,10 @@ def test_no_advice_where_columns_were_chosen_or_none_is_numeric(table):
         with pytest.raises(CommandError) as raised:
             table(text, columns)
         assert str(raised.value).endswith(f"({COUNTING})")
+
+
+def test_long_lists_and_fields_are_cut(table):
+    with pytest.raises(CommandError, match=r"'n19', \.\.\. \(500 in all\)$"):
+        table(",".join(f"n{i}" for i in range(500)) + "\n", ["a"])
+    with pytest.raises(CommandError, match=f"'{'x' * 40}' in row 0"):
+        table(f"a\n{'x' * 5000}\n")
