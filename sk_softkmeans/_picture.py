@@ -99,9 +99,9 @@ def draw(file, form, model, X, labels, certainties):
         if mine.any():
             axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
         axes.scatter([], [], label=k, **style)
-    size = np.clip(2000 / n_clusters, 9, 90)
+    size = np.clip(2000 / n_clusters, 16, 90)
     cross = {"marker": "X", "s": size, "color": "black", "edgecolors": "white"}
-    axes.scatter(*centers.T, label="center", **cross)
+    axes.scatter(*centers.T, label="center", lw=size / 90, **cross)
     if n_clusters <= n_styles:
         n_columns = 1 + n_clusters // _LEGEND
         figure.legend(title="Cluster", loc="outside right upper", ncols=n_columns)
@@ -109,7 +109,7 @@ def draw(file, form, model, X, labels, certainties):
             axes.annotate(k, center, **_NUMBER)
     caption = "Opaque where the cluster is certain, faint where it is shared"
     if len(drawn) < len(X):
-        caption += f" ({len(drawn)} of {len(X)} rows)"
+        caption += f"\n{len(drawn)} of {len(X)} rows"
     if n_clusters > n_styles:
         caption += f"\n{n_clusters} clusters, colours and shapes repeat"
     axes.set_title(caption, loc="left", fontsize="medium")

@@ -176,7 +176,7 @@ def test_of_many_rows_a_part_is_drawn(drawn, monkeypatch):
     labels, certainties = np.arange(50) % 5, np.linspace(0.2, 1, 50)
     axes, _ = drawn(X, labels, certainties, X[:5])
     assert n_points(axes) == 40
-    assert axes.get_title(loc="left").endswith(" (40 of 50 rows)")
+    assert axes.get_title(loc="left").endswith("40 of 50 rows")
     opacities = np.concatenate([c.get_alpha() for c in clusters(axes)])
     # Each one belongs to a row, and no row is drawn twice.
     expected = np.linspace(0.15, 1, 50)
