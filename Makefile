@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: all lint format test
+.PHONY: all lint format test doc
 
 all: lint test
 
@@ -16,3 +16,6 @@ format:
 
 test:
 	$(PYTHON) -m pytest
+
+doc:
+	$(PYTHON) -m sphinx -W --keep-going doc doc/_build/html
