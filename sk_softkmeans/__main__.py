@@ -3,29 +3,24 @@
 ``python -m sk_softkmeans`` is the same.
 """
 
-import argparse
-import csv
 import os
 import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
 
 import joblib
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_softkmeans._annealed import AnnealedRBFKMeans
 from sk_softkmeans._base import BaseSoftKMeans
 from sk_softkmeans._comparison import compare
-from sk_softkmeans._entmax_kmeans import EntmaxKMeans
 from sk_softkmeans._formats import default_names
-from sk_softkmeans._max_entropy import MaxEntropyKMeans
 from sk_softkmeans._mistakes import CommandError
+from sk_softkmeans._options import ESTIMATORS, TRUST, fit_parser, predict_parser
 from sk_softkmeans._outputs import whole_file, write_memberships
 from sk_softkmeans._picture import draw, picture_format
 from sk_softkmeans._progress import make_bar
-from sk_softkmeans._soft_kmeans import SoftKMeans
 from sk_softkmeans._summary import (
     apart_lines,
     cluster_lines,
@@ -33,119 +28,6 @@ from sk_softkmeans._summary import (
     table_line,
 )
 from sk_softkmeans._tables import read_table
-from sk_softkmeans._truncated import TruncatedKMeans
-
-ESTIMATORS = {
-    "soft": SoftKMeans,
-    "entmax": EntmaxKMeans,
-    "annealed": AnnealedRBFKMeans,
-    "truncated": TruncatedKMeans,
-    "maxent": MaxEntropyKMeans,
-}
-USAGE = """softkmeans DATA [options]
-       softkmeans predict MODEL DATA [--output FILE] [--quiet]"""
-TRUST = "model files run code when they are loaded: load only those that you trust"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with options as with files: in one line."""
-
-    def error(self, message):
-        """Raise what `main` prints."""
-        raise CommandError(f"{message} (--help lists the options)")
-
-
-def column_list(text):
-    """Return the names between commas; quotes keep a comma in a name."""
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
-    if len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"{text} names a column more than once")
-    return names
-
-
-def number_or_name(text):
-    """Return a float if it is one, else a name, which the estimator knows or not."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def make_parser(usage, description):
-    """Return a parser without options."""
-    return Parser(
-        prog="softkmeans",
-        usage=usage,
-        description=description,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=25),
-        allow_abbrev=False,
-    )
-
-
-def add_output(parser):
-    """Add the options that both commands have."""
-    parser.add_argument("--output", metavar="FILE", help="write memberships as CSV")
-    parser.add_argument(
-        "--quiet", action="store_true", help="print warnings and errors only"
-    )
-
-
-def fit_parser():
-    """Return the parser of the command that clusters a file."""
-    parser = make_parser(
-        """softkmeans DATA [options]
-       softkmeans predict MODEL DATA [--output FILE] [--quiet]""",
-        "Cluster the rows of DATA, a .csv, .tsv, .npy, .npz or .parquet file. Without "
-        "any argument: compare estimators on handwritten digits.",
-    )
-    add = parser.add_argument
-    add("data", metavar="DATA", help=argparse.SUPPRESS)
-    add(
-        "--estimator",
-        metavar="NAME",
-        choices=ESTIMATORS,
-        default="soft",
-        help=f"{', '.join(ESTIMATORS)} (default: soft)",
-    )
-    add(
-        "--n-clusters",
-        metavar="K",
-        type=int,
-        default=8,
-        help="number of clusters (default: 8)",
-    )
-    add(
-        "--temperature",
-        metavar="T",
-        type=number_or_name,
-        help="0 is k-means, higher is softer (default: auto)",
-    )
-    add("--temperature-unit", metavar="UNIT", help="absolute (default) or critical")
-    add("--scale", action="store_true", help="scale columns to unit variance")
-    add(
-        "--columns",
-        metavar="A,B,...",
-        type=column_list,
-        help="use these columns only (default: all)",
-    )
-    add("--seed", metavar="N", type=int, default=0, help="random start (default: 0)")
-    add("--save", metavar="FILE", help="write the model, for softkmeans predict")
-    add("--plot", metavar="FILE", help="draw two principal components (.png, .pdf)")
-    add_output(parser)
-    return parser
-
-
-def predict_parser():
-    """Return the parser of the command that applies a model to a file."""
-    parser = make_parser(
-        "softkmeans predict MODEL DATA [options]",
-        "Give the rows of DATA memberships in the clusters of MODEL, a file that "
-        f"--save wrote. Beware: {TRUST}. Without --output, print them.",
-    )
-    parser.add_argument("model", metavar="MODEL", help=argparse.SUPPRESS)
-    parser.add_argument("data", metavar="DATA", help=argparse.SUPPRESS)
-    add_output(parser)
-    return parser
 
 
 def make_model(args):
@@ -179,13 +61,20 @@ def check_csv(path):
         )
 
 
+@contextmanager
+def mistakes():
+    """Take what an estimator says of its parameters and of X for the user."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise CommandError(str(error)) from error
+
+
 def fit(model, table):
     """Fit a pipeline, and return the seconds that it took."""
     start = perf_counter()
-    try:
+    with mistakes():
         model.fit(table.X)
-    except (TypeError, ValueError) as error:
-        raise CommandError(str(error)) from error
     return perf_counter() - start
 
 
@@ -222,9 +111,9 @@ def cluster(argv):
             apart_lines(model, table.X, table.names),
             strict=True,
         )
-        print(table_line(args.data, table), end="\n\n")
-        print(*map("  ".join, clusters), sep="\n", end="\n\n")
-        print(*model_lines(model, table.X, seconds), sep="\n")
+        show(table_line(args.data, table), "")
+        show(*map("  ".join, clusters), "")
+        show(*model_lines(model, table.X, seconds))
 
 
 def load_model(path):
@@ -259,10 +148,18 @@ def predict(argv):
         names = list(getattr(model, "feature_names_in_", ()))
         names = names or default_names(model.n_features_in_)
         table = read_table(args.data, names, bar.open)
-        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+        with mistakes():
+            labels, certainties = write_memberships(model, table.X, output, bar.batches)
     if args.output and not args.quiet:
-        print(table_line(args.data, table), end="\n\n")
-        print(*cluster_lines(model, labels, certainties), sep="\n")
+        show(table_line(args.data, table), "")
+        show(*cluster_lines(model, labels, certainties))
+
+
+def show(*lines):
+    """Print lines, with escapes for letters that the terminal does not know."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "\n".join(line.rstrip() for line in lines)
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def tell(kind, message):
@@ -291,7 +188,9 @@ def main(argv=None):
             tell("error", error)
             return 2
         except OSError as error:
-            tell("error", f"{error.filename}: {error.strerror}")
+            # What fails while it writes to an open file knows of no name.
+            where = f"{error.filename}: " if error.filename else ""
+            tell("error", f"{where}{error.strerror or error}")
             return 2
         except KeyboardInterrupt:
             tell("error", "interrupted")

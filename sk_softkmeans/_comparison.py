@@ -15,6 +15,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 
 from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans
+from sk_softkmeans._progress import make_bar
 
 # A sample is in doubt when its largest membership is below this.
 SURE = 0.9
@@ -178,9 +179,13 @@ def compare():
     """Print the table and the sentence."""
     X_train, X_test, y_train, y_test = load_split()
     models = estimators()
-    rows = [
-        make_row(name, model, X_train, X_test, y_test) for name, model in models.items()
-    ]
+    names = list(models)
+    with make_bar(quiet=False) as bar:
+        rows = [
+            make_row(name, models[name], X_train, X_test, y_test)
+            for batch in bar.batches(len(names), 1, "Comparing estimators")
+            for name in names[batch]
+        ]
     doubt = make_doubt(models["SoftKMeans"], X_train, X_test, y_train, y_test)
     print(
         f"{len(X_train)} digits to fit, {len(X_test)} to test, 10 clusters", end="\n\n"

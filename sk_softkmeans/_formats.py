@@ -25,7 +25,11 @@ class Text:
         self._file = opened(path, encoding="utf-8-sig", newline="")
         self._separator = separator
         lines = csv.reader(self._file, delimiter=separator, skipinitialspace=True)
-        self.names = [name.strip() for name in next(lines, [])]
+        try:
+            self.names = [name.strip() for name in next(lines, [])]
+        except Exception:
+            self.close()
+            raise
         self.named = not _are_data(self.names)
         if not self.named:
             self.names = default_names(len(self.names))
@@ -48,6 +52,7 @@ class Text:
                 skipinitialspace=True,
                 # Where there is one column, a blank line is a missing value.
                 skip_blank_lines=len(self.names) > 1,
+                **_exact(self._pandas),
             )
         return frame[columns]
 
@@ -91,7 +96,7 @@ class Array:
         except ValueError as error:
             # NumPy would advise to allow the objects.
             raise CommandError("holds Python objects or is damaged") from error
-        if self._array.ndim != 2:
+        if self._array.ndim != 2 or not self._array.shape[1]:
             raise CommandError(
                 f"must hold an array of rows and columns, got one of shape "
                 f"{self._array.shape}"
@@ -109,9 +114,8 @@ class Array:
         with loaded as archive:
             names = archive.files
             if len(names) != 1 and "X" not in names:
-                raise CommandError(
-                    f"must hold one array, or one called 'X', got {listed(names)}"
-                )
+                got = listed(names) or "none"
+                raise CommandError(f"must hold one array, or one called 'X', got {got}")
             return archive["X" if "X" in names else names[0]]
 
     def read(self, columns):
@@ -126,6 +130,12 @@ class Array:
 def default_names(n_columns):
     """Return the names of columns that have none, as scikit-learn makes them."""
     return [f"x{i}" for i in range(n_columns)]
+
+
+def _exact(pandas):
+    """Return what makes pandas read floats as they are, which it does from 3.1 on."""
+    version = tuple(map(int, pandas.__version__.split(".")[:2]))
+    return {"float_precision": "round_trip"} if version < (3, 1) else {}
 
 
 def _are_data(fields):

@@ -29,7 +29,7 @@ def whole_file(path, mode):
             raise CommandError(f"{path} cannot be written: it is not a regular file")
         if not os.access(target, os.W_OK):
             raise CommandError(f"{path} cannot be written: it is read-only")
-    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    part = target.with_name(f".softkmeans-{uuid4().hex}.part")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         file = open(part, mode.replace("w", "x"), **text)  # noqa: SIM115
@@ -59,7 +59,8 @@ def write_memberships(model, X, file, batches):
     file : text file or None
         Where to write.
     batches : callable
-        Of the numbers of samples and of those in a batch, the slices of the batches.
+        Of the numbers of samples and of those in a batch, and a name, the slices of
+        the batches.
 
     Returns
     -------
@@ -75,7 +76,8 @@ def write_memberships(model, X, file, batches):
     if writer:
         names = (f"membership_{k}" for k in range(n_clusters))
         writer.writerow(["row", "label", *names])
-    for rows in batches(len(labels), max(1, _BATCH // n_clusters)):
+    size = max(1, _BATCH // n_clusters)
+    for rows in batches(len(labels), size, "Memberships"):
         P = model.predict_proba(X[rows])
         P = P.toarray() if issparse(P) else P
         certainties[rows] = np.take_along_axis(P, labels[rows, np.newaxis], axis=1)[

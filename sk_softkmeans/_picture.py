@@ -1,5 +1,7 @@
 """The picture that the command draws of a clustering."""
 
+from pathlib import Path
+
 import numpy as np
 from sklearn.decomposition import PCA
 
@@ -13,6 +15,8 @@ _MARKERS = ("o", "s", "^", "D", "v")
 _FAINTEST = 0.15
 # More rows hide each other: so many of them are drawn.
 _DRAWN = 20_000
+# Those that have opacity, and what leaves the time out of them.
+_FORMATS = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 # How the numbers of the centers are written beside them.
 _NUMBER = {
     "xytext": (5, 5),
@@ -24,11 +28,10 @@ _NUMBER = {
 
 def picture_format(path):
     """Return the format that the suffix of a path stands for."""
-    figure = require("matplotlib.figure", "--plot").Figure()
-    known = figure.canvas.get_supported_filetypes()
-    suffix = path.rpartition(".")[2].lower()
-    if "." not in path or suffix not in known:
-        raise CommandError(f"{path} must end in {listed(f'.{name}' for name in known)}")
+    require("matplotlib", "--plot")
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise CommandError(f"{path} must end in {listed(_FORMATS)}")
     return suffix
 
 
@@ -40,7 +43,7 @@ def draw(file, form, model, X, labels, certainties):
     file : binary file
         Where to write.
     form : str
-        The format of the picture.
+        What `picture_format` gave.
     model : Pipeline
         A fitted soft k-means, behind a scaler or not.
     X : {data frame, ndarray} of shape (n_samples, n_features)
@@ -63,6 +66,7 @@ def draw(file, form, model, X, labels, certainties):
     n_clusters = len(centers)
     opacity = _opacity(certainties[drawn], n_clusters)
 
+    matplotlib = require("matplotlib", "--plot")
     figure = require("matplotlib.figure", "--plot").Figure(
         figsize=(8, 6), dpi=150, layout="constrained"
     )
@@ -76,7 +80,8 @@ def draw(file, form, model, X, labels, certainties):
             "color": _COLORS[k % len(_COLORS)],
             "marker": _MARKERS[k % len(_MARKERS)],
         }
-        axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
+        if mine.any():
+            axes.scatter(*points[mine].T, s=size, alpha=opacity[mine], lw=0, **style)
         axes.scatter([], [], label=k, **style)
     cross = {"marker": "X", "s": 90, "color": "black", "edgecolors": "white"}
     axes.scatter(*centers.T, label="center", **cross)
@@ -91,7 +96,8 @@ def draw(file, form, model, X, labels, certainties):
         axes.set_ylabel(f"Second principal component ({shares[1]:.0%})")
     else:
         axes.set_yticks([])
-    figure.savefig(file, format=form)
+    with matplotlib.rc_context({"svg.hashsalt": "softkmeans"}):
+        figure.savefig(file, format=form[1:], metadata=_FORMATS[form])
 
 
 def _in_the_plane(scores):

@@ -20,7 +20,6 @@ class Silence:
     """No bar: work that is not watched."""
 
     open = staticmethod(open)
-    batches = staticmethod(gen_batches)
 
     def __enter__(self):
         """Return what the work is told to use."""
@@ -28,6 +27,10 @@ class Silence:
 
     def __exit__(self, *error):
         """Do nothing."""
+
+    def batches(self, n, size, name):
+        """Return slices of n items."""
+        return gen_batches(n, size)
 
     def fitting(self, estimator):
         """Return a context in which nothing is watched."""
@@ -71,9 +74,9 @@ class Bar(Silence):
         name = f"Reading {path.name}"
         return self._progress.open(path, "r", description=name, **options)
 
-    def batches(self, n, size):
-        """Return slices of n samples; their work moves the bar."""
-        task = self._progress.add_task("Memberships", total=n)
+    def batches(self, n, size, name):
+        """Return slices of n items; their work moves the bar."""
+        task = self._progress.add_task(name, total=n)
         for rows in gen_batches(n, size):
             yield rows
             self._progress.update(task, completed=rows.stop)

@@ -51,9 +51,12 @@ def read_table(path, columns=None, opened=open):
             positions = _choose(source.names, columns)
             X = _parsed(source.read, positions)
         names = [source.names[i] for i in positions]
-        if source.named:
+        if not isinstance(X, np.ndarray):
             X = _as_numbers(X, names, advise=columns is None)
         _check_rows(X, names)
+        if source.named:
+            pandas = require("pandas", "reading names")
+            X = pandas.DataFrame(X, columns=names, copy=False)
     except CommandError as error:
         raise CommandError(f"{path} {error}") from error
     return Table(X, names, _others(source.names, positions))
@@ -74,9 +77,11 @@ def _parsed(parse, *args):
     """Return what a parser gives; whatever it raises is the fault of the file."""
     try:
         return parse(*args)
-    except (CommandError, OSError):
+    except CommandError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
         raise CommandError(f"cannot be read, is it damaged? ({error})") from error
 
 
@@ -105,7 +110,7 @@ def _others(names, positions):
 
 
 def _as_numbers(frame, names, advise):
-    """Return a data frame of floats, float32 if all columns are.
+    """Return the floats of a data frame, float32 if all columns are.
 
     The error says how to do without the other columns, if `advise`.
     """
@@ -128,7 +133,7 @@ def _as_numbers(frame, names, advise):
             f"has columns that are not numeric: {', '.join(others.values())} "
             f"({_COUNTING}){advice if advise and numeric else ''}"
         )
-    return pandas.DataFrame(X, columns=names, copy=False)
+    return X
 
 
 def _for_shell(names):
@@ -150,14 +155,13 @@ def _to_numbers(pandas, column):
 
 def _check_rows(X, names):
     """Raise if there are no rows or values that are not finite."""
-    values = np.asarray(X)
-    if not len(values):
+    if not len(X):
         raise CommandError("has no rows")
-    finite = np.isfinite(values)
+    finite = np.isfinite(X)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise CommandError(
             f"has missing or infinite values: {(~finite).sum()}, the first "
-            f"({values[row, column]}) in row {row}, column {names[column]!r} "
+            f"({X[row, column]}) in row {row}, column {names[column]!r} "
             f"({_COUNTING})"
         )

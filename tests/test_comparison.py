@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from sk_softkmeans import _comparison
 from sk_softkmeans._comparison import (
     Doubt,
     Row,
@@ -14,6 +15,7 @@ from sk_softkmeans._comparison import (
     load_split,
     sentence,
 )
+from sk_softkmeans._progress import Bar
 
 NAMES = list(estimators())
 
@@ -76,8 +78,13 @@ def test_sentence_agrees_with_table(output):
     assert text.endswith(".")
 
 
-def test_the_same_in_process(capsys, output):
+def test_the_same_in_process(capsys, output, monkeypatch):
+    bar = Bar(patience=3600)
+    monkeypatch.setattr(_comparison, "make_bar", lambda quiet: bar)
     compare()
+    (task,) = bar._progress.tasks
+    assert (task.description, task.total) == ("Comparing estimators", len(NAMES))
+    assert task.finished
     # But for the seconds.
     again, text = parse(capsys.readouterr().out)
     rows, expected = parse(output)
