@@ -23,7 +23,7 @@ extensions = [
     "sphinx_design",
     # MathJax is a part of the pages, which can be read without a network.
     "sphinx-mathjax-offline",
-
+    "measured",
 ]
 exclude_patterns = ["_build", "examples", "auto_examples/*.py"]
 templates_path = ["_templates"]
