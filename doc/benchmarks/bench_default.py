@@ -221,7 +221,7 @@ def draw(figure, axes, rows):
             name: np.round(100 * (numbers(rows, f"{name}/KMeans") - 1), 6)
             for name in SOFT
         },
-        "share of samples\nbelow 0.9": {
+        "share of samples\nless sure than 0.9": {
             name: numbers(rows, f"<0.9 {name}") for name in SOFT
         },
         "iterations\n(bar: KMeans)": {
