@@ -77,16 +77,16 @@ class MaxEntropyKMeans(BaseSoftKMeans):
     entropy_ : float
         The entropy H of the memberships, in natural units (nats), summed over the
         samples.
-    entropies_ : ndarray of shape (n_iter_,)
+    entropies_ : ndarray of shape (`n_iter_`,)
         The entropy for the centers entering each iteration. From the first iteration
         whose inertia is below J0 it never falls; before, memberships are hard.
     variance_ : float
-        The within-cluster variance per feature, soft_inertia_ / (W d).
+        The within-cluster variance per feature, `soft_inertia_` / (W d).
     free_energy_ : float
         The normalised free energy at `temperature_`, at least `inertia_`.
-    free_energies_ : ndarray of shape (n_iter_,)
+    free_energies_ : ndarray of shape (`n_iter_`,)
         The normalised free energy of the centers entering each iteration.
-    temperatures_ : ndarray of shape (n_iter_,)
+    temperatures_ : ndarray of shape (`n_iter_`,)
         The temperature of each iteration.
     n_iter_ : int
         The number of iterations of the run that was kept.
@@ -94,7 +94,7 @@ class MaxEntropyKMeans(BaseSoftKMeans):
         Whether that run met `tol` within `max_iter` iterations.
     n_features_in_ : int
         The number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features of X, if they are strings.
 
     See Also

@@ -67,12 +67,12 @@ class SoftKMeans(BaseSoftKMeans):
     temperature_ : float
         The temperature of the memberships, in squared units of X.
     variance_ : float
-        The within-cluster variance per feature, soft_inertia_ / (W d).
+        The within-cluster variance per feature, `soft_inertia_` / (W d).
     free_energy_ : float
         The normalised free energy, at least `inertia_` and equal to it at T = 0.
-    free_energies_ : ndarray of shape (n_iter_,)
+    free_energies_ : ndarray of shape (`n_iter_`,)
         The normalised free energy of the centers entering each iteration.
-    temperatures_ : ndarray of shape (n_iter_,)
+    temperatures_ : ndarray of shape (`n_iter_`,)
         The temperature of each iteration.
     n_iter_ : int
         The number of iterations of the run that was kept.
@@ -80,7 +80,7 @@ class SoftKMeans(BaseSoftKMeans):
         Whether that run met `tol` within `max_iter` iterations.
     n_features_in_ : int
         The number of features of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features of X, if they are strings.
 
     See Also

@@ -1,5 +1,7 @@
-"""What pages of the documentation show of the command is what it prints."""
+"""Pages show what the command prints and what benchmarks have written."""
 
+import csv
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -8,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
+import sk_softkmeans
+
 DOC = Path(__file__).parents[1] / "doc"
+TABLES = sorted((DOC / "benchmarks").glob("*.csv"))
+
+
+def load(path):
+    """Return the module in a file that is not part of the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(text, language):
@@ -59,3 +72,96 @@ def test_command_page(tmp_path):
         expected_words, expected_numbers = split(shown)
         assert words == expected_words
         assert numbers == pytest.approx(expected_numbers, rel=1e-3, abs=1e-6)
+
+
+def test_table_of_readme():
+    script = load(DOC / "benchmarks" / "readme_table.py")
+    table = script.marked(script.README.read_text()).group()
+    assert table == script.make_table() + "\n"
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_tables_can_be_cited(path):
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file)
+    assert len({name.strip() for name in header}) == len(header)
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_report(tmp_path, capsys):
+    common = load(DOC / "benchmarks" / "_common.py")
+    parser = common.make_parser("A question?")
+    parser.prog = "bench_thing.py"
+    args = parser.parse_args(["--output", str(tmp_path / "new"), "--only", "a", "b"])
+    report = common.Report(parser, args, range(3), threads=2)
+    rows = report.table(["name", "seconds"], [["a", "1.5"]])
+    assert rows == [{"name": "a", "seconds": "1.5"}]
+    report.table(["name"], [["b, c"]], "more")
+    report.picture(lambda figure, ax: ax.plot([1, 2]), size=(2, 2))
+    for peer in ("pytest", "another 1.2 (numpy 1.26)", "pytest"):
+        report.ran(peer)
+    report.finish()
+    with pytest.raises(ValueError, match="not unique"):
+        report.table(["s", "s"], [])
+    written = {path.name: path for path in (tmp_path / "new").iterdir()}
+    assert sorted(written) == ["thing.csv", "thing.png", "thing.txt", "thing_more.csv"]
+    assert written["thing.csv"].read_text() == "name,seconds\na,1.5\n"
+    assert written["thing_more.csv"].read_text() == 'name\n"b, c"\n'
+    text = written["thing.txt"].read_text()
+    assert re.match(
+        r"Measured on \d{4}-\d\d-\d\d on .* CPUs.*, 2 threads, Python 3", text
+    )
+    peers = f"pytest {pytest.__version__}, another 1.2 (numpy 1.26)"
+    assert text.endswith(f", {peers}, seeds 0 to 2; ``--only a b``.\n")
+    assert capsys.readouterr().out.endswith(text)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Return a folder with one table."""
+    text = 'set,k,x: mean,s,s\na,1,1.5,2,3\n"b, c",1,(2.5),3,4\n"b, c",2,,4,5\n'
+    (tmp_path / "times.csv").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("times; set=a; x: mean", "1.5"),
+        ("times;set = b, c;k = 1;x: mean", "(2.5)"),
+        ("times; k=2; set", "b, c"),
+        ("times; k=2; x: mean", ""),
+    ],
+)
+def test_measured(tables, text, cell):
+    assert load(DOC / "_ext" / "measured.py").read(text, tables) == cell
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time; set=a; k", "there is no time.csv"),
+        ("times; set=a; n", "0 columns of times.csv: 'n'"),
+        ("times; n=1; k", "0 columns of times.csv: 'n'"),
+        ("times; set=a; s", "2 columns of times.csv: 's'"),
+        ("times; set=c; k", "0 rows of times.csv with {'set': 'c'}"),
+        ("times; set=b, c; k", "2 rows of times.csv with {'set': 'b, c'}"),
+        ("times; set=a", "0 columns of times.csv: 'set=a'"),
+        ("times", "names no column"),
+    ],
+)
+def test_measured_errors(tables, text, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load(DOC / "_ext" / "measured.py").read(text, tables)
+
+
+def test_measured_of_committed_table():
+    read = load(DOC / "_ext" / "measured.py").read
+    assert float(read("annealed; data set=digits; k=30; annealed: mean")) >= 1
+
+
+def test_every_public_object_is_in_the_api_page():
+    text = (DOC / "api.rst").read_text()
+    listed = re.findall(r"^   ([A-Za-z]\w+)$", text, flags=re.M)
+    public = {*sk_softkmeans.__all__, *sk_softkmeans.metrics.__all__} - {"metrics"}
+    assert sorted(listed) == sorted(public)

@@ -29,8 +29,8 @@ class CountingFCM(FCM):
 def main():
     """Answer until the input ends."""
     X, n_clusters = np.load(sys.argv[1]), int(sys.argv[2])
-    print(*(f"{name} {version(name)}" for name in ("fuzzy-c-means", "numpy")))
-    sys.stdout.flush()
+    versions = f"fuzzy-c-means {version('fuzzy-c-means')} (numpy {version('numpy')})"
+    print(versions, flush=True)
     for line in sys.stdin:
         model = CountingFCM(n_clusters=n_clusters, m=2.0, max_iter=int(line))
         # The constructor demands 1e-9, which stops it early.

@@ -2,10 +2,12 @@
 
     python _flspp_worker.py X.npy N_CLUSTERS
 
-answers every line "SEED" on its input by a line "SECONDS INERTIA".
+prints its versions, then answers every line "SEED" on its input by a line
+"SECONDS INERTIA".
 """
 
 import sys
+from importlib.metadata import version
 from time import perf_counter
 
 import numpy as np
@@ -16,6 +18,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 def main():
     """Answer until the input ends."""
     X, n_clusters = np.load(sys.argv[1]), int(sys.argv[2])
+    print(f"flspp {version('flspp')} (numpy {version('numpy')})", flush=True)
     for line in sys.stdin:
         model = FLSpp(n_clusters=n_clusters, random_state=int(line))
         start = perf_counter()

@@ -26,14 +26,8 @@ from itertools import product
 from unittest import mock
 
 import numpy as np
-from _common import (
-    load_data,
-    make_parser,
-    print_table,
-    print_versions,
-    select,
-    write_csv,
-)
+from _common import Report, label, load_data, make_parser, select
+from _pictures import LOOKS, numbers, plain_log
 from sklearn.cluster import kmeans_plusplus
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -68,6 +62,7 @@ CASES = [
 HEADER = ["set", "k", "alpha", "T", "tol", "EM", "accelerated", "ratio", "excess"]
 BOUNDS = ("E-steps", "a third", "objective")
 SUMMARY = ["set, k", "fits", *BOUNDS, "slow", "ratio of slow", "ratio of all"]
+EXCEPTIONS = ["case", "E-steps", "excess", "does not hold"]
 # EM is slow if it needs more E-steps.
 SLOW = 200
 
@@ -132,7 +127,7 @@ def broken(em, own):
     return [name for name, held in zip(BOUNDS, holds, strict=True) if not held]
 
 
-def summarise(label, results, clusters):
+def summarise(name, results, clusters):
     """Return a row of text for one set and number of clusters, None without results."""
     runs = [
         run for case, runs in results.items() if case[:2] == clusters for run in runs
@@ -144,20 +139,43 @@ def summarise(label, results, clusters):
     slow = [own[0] / em[0] for em, own in runs if em[0] > SLOW]
     ratio = f"{statistics.median(slow):.2f}" if slow else ""
     counts = [str(len(slow)), ratio, f"{own / total:.2f}"]
-    return [label, str(len(runs)), *map(str, held), *counts]
+    return [name, str(len(runs)), *map(str, held), *counts]
+
+
+def draw(figure, ax, rows):
+    """Draw the E-steps of the fit by those of EM, a point for each case."""
+    cases = [f"{row['set']}, {row['k']}" for row in rows]
+    em, own = numbers(rows, "EM"), numbers(rows, "accelerated")
+    for case, (color, marker) in zip(dict.fromkeys(cases), LOOKS, strict=False):
+        of_case = np.array([case == other for other in cases])
+        style = {"marker": marker, "facecolors": "none", "edgecolors": color}
+        ax.scatter(em[of_case], own[of_case], s=20, label=case, **style)
+    low, high = 0.8 * own.min(), 1.25 * max(em.max(), SLOW)
+    ax.plot([low, high], [low, high], color="0.5", linewidth=1, label="as many")
+    x = np.geomspace(low, SLOW)
+    x, most = [*x, SLOW, high], [*(1.1 * x + 2), SLOW / 3, high / 3]
+    style = {"color": "black", "linewidth": 1, "ls": "--"}
+    ax.plot(x, most, label="at most, as asked of each fit", **style)
+    ax.set(xlim=(low, high), ylim=(low, high))
+    plain_log(ax)
+    plain_log(ax, "y")
+    ax.set_xlabel("E-steps of EM (mean over the seeds)")
+    ax.set_ylabel("E-steps with acceleration")
+    ax.legend(title="data, clusters")
 
 
 def main():
     """Fit, count and print."""
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--summary", metavar="CSV", help="write the second table there")
-    parser.add_argument("--only", nargs="+", metavar="TEXT", help="of these rows only")
     args = parser.parse_args()
+    n_processes = os.cpu_count()
+    threads = f"1 thread in each of {n_processes} processes"
+    report = Report(parser, args, range(args.seeds), threads)
     cases = select(CASES, parser, args)
     # A process for each CPU, each with one thread.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor() as executor:
+    with ProcessPoolExecutor(n_processes) as executor:
         results = executor.map(measure, cases, [args.seeds] * len(cases))
         results = {
             case: runs for case, runs in zip(cases, results, strict=True) if runs
@@ -172,18 +190,14 @@ def main():
             what = ", ".join(broken(*run))
             if what:
                 steps = f"{run[0][0]} -> {run[1][0]}"
-                label = " ".join(map(str, case))
-                row = [f"{label}, seed {seed}", steps, f"{excess(*run):.1e}", what]
-                failures.append(row)
-    print_table(HEADER, table)
+                row = [f"{label(case)}, seed {seed}", steps, f"{excess(*run):.1e}"]
+                failures.append([*row, what])
+    rows = report.table(HEADER, table)
     summary = [summarise(f"{name}, {k}", results, (name, k)) for name, k in CLUSTERS]
-    summary = [row for row in summary if row]
-    print_table(SUMMARY, summary)
-    if failures:
-        print_table(["case", "E-steps", "excess", "does not hold"], failures)
-    print_versions()
-    write_csv(args.output, HEADER, table)
-    write_csv(args.summary, SUMMARY, summary)
+    report.table(SUMMARY, [row for row in summary if row], "summary")
+    report.table(EXCEPTIONS, failures, "exceptions")
+    report.picture(draw, rows, size=(5.5, 5))
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ On each data set, with ten seeds: one fit of AnnealedRBFKMeans with its defaults
 with n_init=10 and n_init=1 and, where they are installed, breathing k-means and FLS++.
 The package flspp needs NumPy 1, and so an environment of its own:
 
-    python -m venv fls
-    fls/bin/pip install "numpy<2" flspp scikit-learn
-    python doc/benchmarks/bench_annealed.py --flspp-python fls/bin/python
+    python -m venv old
+    old/bin/pip install "numpy<2" flspp scikit-learn
+    python doc/benchmarks/bench_annealed.py --old-python old/bin/python
 
 All get the same array and number of threads, and take turns, in the reverse order for
 odd seeds. Inertia is a ratio to the best one known, which is the lowest of those in the
-script and of this run; its worst seed is in brackets. Seconds are medians.
+script and of this run; that of the worst seed is in brackets. Seconds are medians.
 
 Sets from the data folder are left out where it is missing. All are as they are loaded:
 usps in float32, china.jpg (the 273,280 colours of a photograph) and the others in
@@ -19,20 +19,12 @@ float64, unless --dtype says otherwise.
 
 import os
 import statistics
-import subprocess
-import tempfile
-from pathlib import Path
+from contextlib import ExitStack
 from time import perf_counter
 
 import numpy as np
-from _common import (
-    load_data,
-    make_parser,
-    print_table,
-    print_versions,
-    select,
-    write_csv,
-)
+from _common import Report, load_data, make_parser, select, worker
+from _pictures import LOOKS, draw_rows, numbers, offsets, plain_log
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_sample_image
 from threadpoolctl import threadpool_limits
@@ -83,31 +75,6 @@ def load(name):
     return load_data(name)
 
 
-class FLSpp:
-    """FLS++ in another Python: a worker that is asked for one fit at a time."""
-
-    def __init__(self, python, X, n_clusters, folder):
-        path = Path(folder, "X.npy")
-        np.save(path, X)
-        script = Path(__file__).with_name("_flspp_worker.py")
-        self._process = subprocess.Popen(
-            [python, script, path, str(n_clusters)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, seed):
-        """Return the seconds and the inertia of a fit."""
-        print(seed, file=self._process.stdin, flush=True)
-        return tuple(map(float, self._process.stdout.readline().split()))
-
-    def end(self):
-        """Let the process end."""
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def fit(make, X, n_clusters, seed):
     """Return the seconds and the inertia of a fit."""
     model = make(n_clusters, seed)
@@ -116,25 +83,26 @@ def fit(make, X, n_clusters, seed):
     return perf_counter() - start, model.inertia_
 
 
-def run_all(X, n_clusters, python):
+def run_all(X, n_clusters, args, report):
     """Return {name: list of (seconds, inertia)}, one for each seed."""
-    names = [name for name in MODELS if name != "bkmeans" or BKMeans]
-    results = {name: [] for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        worker = FLSpp(python, X, n_clusters, folder) if python else None
-        measures = {
-            name: lambda seed, make=MODELS[name]: fit(make, X, n_clusters, seed)
-            for name in names
-        }
-        if worker:
-            measures["FLS++"], results["FLS++"] = worker, []
+    measures = {
+        name: lambda seed, make=make: fit(make, X, n_clusters, seed)
+        for name, make in MODELS.items()
+        if name != "bkmeans" or BKMeans
+    }
+    with ExitStack() as stack:
+        if BKMeans:
+            report.ran("bkmeans")
+        if args.old_python:
+            how = (args.old_python, "_flspp_worker.py", X, n_clusters, args.threads)
+            versions, measures["FLS++"] = stack.enter_context(worker(*how))
+            report.ran(versions)
+        results = {name: [] for name in measures}
         fit(MODELS["annealed"], X[:1000], n_clusters, 0)
         for seed in SEEDS:
             order = list(measures) if seed % 2 == 0 else list(measures)[::-1]
             for name in order:
                 results[name].append(measures[name](seed))
-        if worker:
-            worker.end()
     return results
 
 
@@ -169,8 +137,9 @@ def failures(summary):
 
 HEADER = ["data set", "k", "best known"]
 for name in (*MODELS, "FLS++"):
-    HEADER += [f"{name}: mean", "(worst)", "s"]
+    HEADER += [f"{name}: mean", f"{name}: worst", f"{name}: s"]
 HEADER += ["time / x10", "time / x1"]
+LABELS = {"annealed": "AnnealedRBFKMeans"}
 
 
 def cells(label, n_clusters, best, summary):
@@ -187,40 +156,80 @@ def cells(label, n_clusters, best, summary):
     return row + [f"{ratio:.2f}" for ratio in ratios]
 
 
+def draw(figure, axes, rows):
+    """Draw how far above the best each ends, and its time over that of ten restarts."""
+    left, right = axes
+    names = (*MODELS, "FLS++")
+    labels = [f"{row['data set']}, {row['k']}" for row in rows]
+    for ax in axes:
+        draw_rows(ax, labels)
+        ax.axvline(ax is right, color="0.4", linewidth=1)
+    reference = numbers(rows, "KMeans x10: s")
+    for name, shift, look in zip(names, offsets(len(names), 0.8), LOOKS, strict=True):
+        color, marker = look
+        y = np.arange(len(rows)) + shift
+        style = {"color": color, "marker": marker, "markersize": 4.5, "ls": "none"}
+        mean, worst = (
+            # What the table gives as 1.0000 is 0, without rounding errors.
+            np.round(100 * (numbers(rows, f"{name}: {which}") - 1), 6)
+            for which in ("mean", "worst")
+        )
+        left.hlines(y, mean, worst, color=color, linewidth=1)
+        left.plot(worst, y, **style | {"markerfacecolor": "white"})
+        left.plot(mean, y, label=LABELS.get(name, name), **style)
+        if name != "KMeans x10":
+            right.plot(numbers(rows, f"{name}: s") / reference, y, **style)
+    # The smallest number of the table that is not 0 is 0.01 %.
+    left.set_xscale("symlog", linthresh=0.01, linscale=0.6)
+    left.set_xticks([0, 0.01, 0.1, 1, 10, 100], ["0", "0.01", "0.1", "1", "10", "100"])
+    left.set_xlim(-0.004, 200)
+    left.set_xlabel(
+        "inertia above the best known, %\n(filled: mean, hollow: worst seed)"
+    )
+    plain_log(right)
+    right.set_xlabel("seconds of a fit,\nratio to KMeans x10")
+    left.xaxis.grid(color="0.85", linewidth=0.6)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=5
+    )
+
+
 def main():
     """Compare and print."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, old_python=True)
     add = parser.add_argument
-    add("--only", nargs="+", metavar="TEXT", help="sets whose name has a TEXT")
-    add("--flspp-python", metavar="PYTHON", help="interpreter that has flspp")
     add("--dtype", choices=["float32", "float64"], help="that of all sets")
     add("--threads", type=int, default=os.cpu_count(), help="of every fit")
     args = parser.parse_args()
-    # Of the other Python as well.
+    report = Report(parser, args, SEEDS, args.threads)
+    # scikit-learn takes one for each core, if it is not told so.
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     table, missing, failed = [], [], {}
     with threadpool_limits(args.threads):
-        for label, n_clusters in select(list(BEST), parser, args):
-            X = load(label)
+        for name, n_clusters in select(list(BEST), parser, args):
+            X = load(name)
             if X is None:
-                missing.append(label)
+                missing.append(name)
                 continue
             X = X.astype(args.dtype or X.dtype)
-            results = run_all(X, n_clusters, args.flspp_python)
+            results = run_all(X, n_clusters, args, report)
             found = min(inertia for runs in results.values() for _, inertia in runs)
-            best = min(BEST[label, n_clusters], found)
+            best = min(BEST[name, n_clusters], found)
             summary = summarise(results, best)
-            table.append(cells(label, n_clusters, best, summary))
-            failed[f"{label} k={n_clusters}"] = failures(summary)
+            table.append(cells(name, n_clusters, best, summary))
+            failed[f"{name} k={n_clusters}"] = failures(summary)
             print("  ".join(table[-1]), flush=True)
     print()
-    print_table(HEADER, table)
+    rows = report.table(HEADER, table)
     if missing:
-        print(f"\nLeft out, not in the data folder: {', '.join(missing)}")
-    for label, found in failed.items():
-        print(f"{label}: {'; '.join(found) or 'all bounds hold'}")
-    print_versions("bkmeans")
-    write_csv(args.output, HEADER, table)
+        print(f"Left out, not in the data folder: {', '.join(missing)}")
+    for name, found in failed.items():
+        print(f"{name}: {'; '.join(found) or 'all bounds hold'}")
+    size = (7, 1.4 + 0.5 * len(rows))
+    report.picture(
+        draw, rows, size=size, shape=(1, 2), width_ratios=(5, 3), sharey=True
+    )
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -11,10 +11,13 @@ is the same for all values, since they share their seeds.
 
 import statistics
 from concurrent.futures import ProcessPoolExecutor
+from types import ModuleType
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
-from _common import load_data, make_parser, print_table, print_versions, write_csv
+from _common import Report, load_data, make_parser, select
+from _pictures import BLACK, BLUE, draw_rows, numbers, plain_log
 from bench_default import china, scaled
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 
@@ -49,6 +52,17 @@ CONSTANTS = {
 }
 
 
+class Case(NamedTuple):
+    """A value of a constant of a module, or of a parameter."""
+
+    module: ModuleType | None
+    name: str
+    value: object
+
+    def __str__(self):
+        return f"{self.name} = {self.value}"
+
+
 def own_value(module, name):
     """Return the value that a constant or parameter has."""
     if module is None:
@@ -59,10 +73,10 @@ def own_value(module, name):
 def fit_all(module, name, value, seeds):
     """Return {set: list of (inertia, iterations)} with another value."""
     results = {}
-    for label, (load, n_clusters) in SETS.items():
-        X, results[label] = load(), []
+    for data, (load, n_clusters) in SETS.items():
+        X, results[data] = load(), []
         if X is None:
-            del results[label]
+            del results[data]
             continue
         for seed in range(seeds):
             model = AnnealedRBFKMeans(n_clusters, random_state=seed)
@@ -72,11 +86,38 @@ def fit_all(module, name, value, seeds):
                 with mock.patch.object(module, name, value):
                     model.fit(X)
             n_iter = model.n_iter_ + model.path_.n_trial_iter.sum()
-            results[label].append((model.inertia_, n_iter))
+            results[data].append((model.inertia_, n_iter))
     return results
 
 
 HEADER = ["constant", "value", "mean excess", "largest", "of set", "iterations"]
+
+
+def draw(figure, axes, rows):
+    """Draw the excess and the iterations by constant and value; those in use filled."""
+    constants = [row["constant"] for row in rows]
+    labels = [f"{row['constant']} = {row['value']}" for row in rows]
+    labels = [text.replace(" (own)", "") for text in labels]
+    own = np.array(["(own)" in row["value"] for row in rows])
+    y = np.arange(len(rows))
+    columns = {
+        "mean excess": "inertia above the best, 1e-4\n(mean, and largest of a set)",
+        "iterations": "iterations",
+    }
+    for ax, (column, text) in zip(axes, columns.items(), strict=True):
+        draw_rows(ax, labels, constants)
+        values = numbers(rows, column)
+        style = {"marker": "o", "ls": "none", "color": BLUE, "markersize": 5}
+        ax.plot(values[own], y[own], label="value in use", **style)
+        style["markerfacecolor"] = "white"
+        ax.plot(values[~own], y[~own], label="another value", **style)
+        ax.set_xlabel(text)
+    style = {"color": BLACK, "marker": "|", "ls": "none", "markersize": 7}
+    axes[0].plot(numbers(rows, "largest"), y, label="largest of a set", **style)
+    for ax in axes:
+        plain_log(ax)
+    handles = axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3)
 
 
 def main():
@@ -84,10 +125,12 @@ def main():
     parser = make_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=8)
     args = parser.parse_args()
-    cases = [(None, "relocate", True), (None, "relocate", False)]
+    report = Report(parser, args, range(args.seeds))
+    cases = [Case(None, "relocate", True), Case(None, "relocate", False)]
     for (module, name), others in CONSTANTS.items():
         values = {own_value(module, name), *others}
-        cases += [(module, name, value) for value in sorted(values, key=str)]
+        cases += [Case(module, name, value) for value in sorted(values, key=str)]
+    cases = select(cases, parser, args)
     with ProcessPoolExecutor() as executor:
         # Modules cannot be sent to a process, but their names can.
         futures = [
@@ -96,14 +139,14 @@ def main():
         ]
         results = [future.result() for future in futures]
     best = {
-        label: min(inertia for result in results for inertia, _ in result[label])
-        for label in results[0]
+        data: min(inertia for result in results for inertia, _ in result[data])
+        for data in results[0]
     }
     table = []
     for (module, name, value), result in zip(cases, results, strict=True):
         excess = {
-            label: 1e4 * (statistics.fmean(J for J, _ in runs) / best[label] - 1)
-            for label, runs in result.items()
+            data: 1e4 * (statistics.fmean(J for J, _ in runs) / best[data] - 1)
+            for data, runs in result.items()
         }
         worst = max(excess, key=excess.get)
         n_iter = statistics.fmean(n for runs in result.values() for _, n in runs)
@@ -113,9 +156,12 @@ def main():
             [name, f"{value}{own}", f"{mean:.1f}", f"{excess[worst]:.1f}", worst]
             + [f"{n_iter:.0f}"]
         )
-    print_table(HEADER, table)
-    print_versions()
-    write_csv(args.output, HEADER, table)
+    rows = report.table(HEADER, table)
+    size = (7, 1.2 + 0.19 * len(rows))
+    report.picture(
+        draw, rows, size=size, shape=(1, 2), width_ratios=(3, 2), sharey=True
+    )
+    report.finish()
 
 
 def _named(module, name, value, seeds):

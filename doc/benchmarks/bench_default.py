@@ -18,7 +18,8 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from _common import load_data, make_parser, print_table, print_versions, write_csv
+from _common import Report, load_data, make_parser, select
+from _pictures import BLACK, draw_dots, numbers, plain_log
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import (
     load_breast_cancer,
@@ -72,7 +73,7 @@ def scaled(load):
     return StandardScaler().fit_transform(load().data)
 
 
-def draw(kind, n_features):
+def random_numbers(kind, n_features):
     """Return 2000 samples of independent random numbers."""
     return getattr(np.random.default_rng(0), kind)(size=(2000, n_features))
 
@@ -101,7 +102,7 @@ SETS = {
     "stretched blobs": (stretched, (3, 8)),
 } | {
     f"{kind}, {n_features} features": (
-        lambda kind=kind, n_features=n_features: draw(kind, n_features),
+        lambda kind=kind, n_features=n_features: random_numbers(kind, n_features),
         (10,),
     )
     for kind in ("uniform", "standard_normal", "lognormal")
@@ -176,7 +177,7 @@ for column in ("<0.9", "used", "distinct", "warned"):
     HEADER += [f"{column} {name}" for name in SOFT]
 
 
-def cells(label, X, n_clusters, fits):
+def cells(name, X, n_clusters, fits):
     """Return a line of the table as text."""
     sizes = (str(n) for n in (*X.shape, n_clusters))
     soft = [fits[name] for name in SOFT]
@@ -186,7 +187,7 @@ def cells(label, X, n_clusters, fits):
     used = (str(min(f.used for f in own)) for own in soft)
     distinct = (str(min(f.distinct for f in own)) for own in soft)
     warned = (str(sum(f.warned for f in own)) for own in soft)
-    return [label, *sizes, *ratios, *iterations, *unsure, *used, *distinct, *warned]
+    return [name, *sizes, *ratios, *iterations, *unsure, *used, *distinct, *warned]
 
 
 def summarise(results):
@@ -212,32 +213,69 @@ def summarise(results):
             )
 
 
+def draw(figure, axes, rows):
+    """Draw inertia, unsure samples and iterations of each beside those of KMeans."""
+    labels = [f"{row['data set']}, {row['k']}" for row in rows]
+    columns = {
+        "inertia above that\nof KMeans, %": {
+            name: np.round(100 * (numbers(rows, f"{name}/KMeans") - 1), 6)
+            for name in SOFT
+        },
+        "share of samples\nless sure than 0.9": {
+            name: numbers(rows, f"<0.9 {name}") for name in SOFT
+        },
+        "iterations\n(bar: KMeans)": {
+            name: numbers(rows, f"iter {name}") for name in SOFT
+        },
+    }
+    for ax, (text, values) in zip(axes, columns.items(), strict=True):
+        draw_dots(ax, labels, values, size=4)
+        ax.set_xlabel(text)
+        ax.xaxis.grid(color="0.85", linewidth=0.6)
+    inertia, unsure, iterations = axes
+    inertia.set_xscale("symlog", linthresh=0.1, linscale=0.5)
+    ticks = [-10, -1, 0, 1, 10, 100]
+    inertia.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    inertia.minorticks_off()
+    inertia.axvline(0, color="0.4", linewidth=1)
+    bound = 100 * (SET_BOUND - 1)
+    style = {"color": "0.4", "linewidth": 1, "ls": "--"}
+    inertia.axvline(bound, **style, label=f"{bound:g} %, the bound of auto and entmax")
+    unsure.set_xlim(-0.04, 1.04)
+    style = {"color": BLACK, "marker": "|", "ls": "none", "markersize": 8}
+    iterations.plot(numbers(rows, "iter KMeans"), range(len(rows)), **style)
+    plain_log(iterations)
+    figure.legend(
+        *inertia.get_legend_handles_labels(), loc="outside upper center", ncols=4
+    )
+
+
 def main():
     """Compare and print."""
     parser = make_parser(__doc__)
-    parser.add_argument("--only", nargs="+", metavar="TEXT", help="names with a TEXT")
     args = parser.parse_args()
-    wanted = args.only or [""]
+    report = Report(parser, args, SEEDS)
+    chosen = [(name, k) for name, (_, clusters) in SETS.items() for k in clusters]
     results, table, missing = {}, [], []
-    for name, (load, numbers) in SETS.items():
-        if not any(text in name for text in wanted):
-            continue
-        X = load()
+    for name, n_clusters in select(chosen, parser, args):
+        X = SETS[name][0]()
         if X is None:
             missing.append(name)
             continue
-        for n_clusters in numbers:
-            fits = results[name, n_clusters] = fit_all(X, n_clusters)
-            table.append(cells(name, X, n_clusters, fits))
+        fits = results[name, n_clusters] = fit_all(X, n_clusters)
+        table.append(cells(name, X, n_clusters, fits))
     if not results:
         parser.error("no data set is left")
-    print_table(HEADER, table)
-    print(f"\n{len({name for name, _ in results})} data sets, {len(results)} rows")
+    rows = report.table(HEADER, table)
+    print(f"{len({name for name, _ in results})} data sets, {len(results)} rows")
     if missing:
-        print(f"Left out, not in the data folder: {', '.join(missing)}")
+        print(f"Left out, not in the data folder: {', '.join(dict.fromkeys(missing))}")
     summarise(results)
-    print_versions()
-    write_csv(args.output, HEADER, table)
+    size = (7, 1.2 + 0.28 * len(rows))
+    report.picture(
+        draw, rows, size=size, shape=(1, 3), width_ratios=(4, 3, 3), sharey=True
+    )
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -26,20 +26,19 @@ from typing import NamedTuple
 
 import numpy as np
 from _common import (
+    Report,
     installed,
     interleave,
     make_parser,
     median_ratio,
-    print_table,
-    print_versions,
     select,
-    write_csv,
 )
 from bench_iteration import (
     MANY,
     SIZES,
     Problem,
     Row,
+    draw_ratios,
     fit_soft,
     in_process,
     iteration_time,
@@ -124,13 +123,15 @@ def seconds(call):
     return perf_counter() - start
 
 
-def measure_map(row, args):
+def measure_map(row, args, report):
     """Return the result of a row, or None without the published package."""
     if not (installed("torch") and installed("entmax")):
         return None
     import entmax as published
     import torch
 
+    report.ran("torch")
+    report.ran("entmax")
     torch.set_num_threads(args.threads)
     z = row.problem.data(args.samples)
     tensor = torch.from_numpy(z)
@@ -187,11 +188,11 @@ def measure_fits(problem, rows, args):
         yield Result(median(above), median(below), ratio, support, problem.n_clusters)
 
 
-def measure_rows(rows, args):
+def measure_rows(rows, args, report):
     """Yield each row with its result, or with None."""
     for row in rows:
         if row in MAP_ROWS:
-            yield row, measure_map(row, args)
+            yield row, measure_map(row, args, report)
     for problem in dict.fromkeys(row.problem for row in rows if row in FIT_ROWS):
         own = [row for row in rows if row.problem == problem]
         yield from zip(own, measure_fits(problem, own, args), strict=True)
@@ -224,24 +225,22 @@ def main():
     add("--repeats", type=int, default=7, help="turns per size of fits (7)")
     add("--calls", type=int, default=30, help="turns per row of maps (30)")
     add("--threads", type=int, default=2, help="threads of everything (2)")
-    add("--only", nargs="+", metavar="TEXT", help="rows whose name contains a TEXT")
     add("--samples", type=int, help="as many rows at every size, for a rehearsal")
     args = parser.parse_args()
+    report = Report(parser, args, range(1), args.threads)
     rows = select(MAP_ROWS + FIT_ROWS, parser, args)
     # Without tolerance no fit converges.
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(args.threads):
-        results = list(measure_rows(rows, args))
-    table = [cells(*result) for result in results]
-    print_table(HEADER, table)
-    print()
+        results = list(measure_rows(rows, args, report))
+    table = report.table(HEADER, [cells(*result) for result in results])
     if any(result is None for _, result in results):
         print("The published maps were not run. They need pip install torch entmax")
-    print(f"{args.threads} threads, turns {args.repeats} and {args.calls}, seed 0")
+    print(f"Turns: {args.repeats} of fits, {args.calls} of maps")
     if args.samples:
         print(f"A rehearsal with {args.samples} samples: the bounds are for all.")
-    print_versions("torch", "entmax")
-    write_csv(args.output, HEADER, table)
+    draw_ratios(report, table)
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from _common import make_parser, print_table, print_versions, write_csv
+from _common import Report, make_parser, select
+from _pictures import BLUE, GREEN, VERMILION
 from scipy.optimize import linear_sum_assignment, minimize_scalar
 from scipy.spatial.distance import cdist
 from scipy.special import lambertw
@@ -82,8 +83,7 @@ LLOYD = "Lloyd"
 LOSSES = {"free energy": "free_energy", "distortion": "distortion"}
 # What is 0, of distances, and what is rounding, of bounds and rises.
 REACHED, ROUNDING = 1e-6, 1e-10
-# Okabe and Ito's colours.
-COLORS = ("#0072B2", "#D55E00", "#009E73")
+COLORS = (BLUE, VERMILION, GREEN)
 MARKERS, SIZES = ("o", "s", "^"), (4, 8, 4)
 
 
@@ -217,8 +217,8 @@ def cool(X, n_clusters, alpha):
     return largest_rise(model.path_.free_energy), largest_rise(model.free_energies_)
 
 
-HEADER = ["data", "alpha", "T / unit", "distance", "(J - F) / nT", "its bound"]
-HEADER += ["(D - J) / nT", "its bound", "Lloyd's J", "EM"]
+HEADER = ["data", "alpha", "T / unit", "distance", "(J - F) / nT", "bound of J - F"]
+HEADER += ["(D - J) / nT", "bound of D - J", "Lloyd's J", "EM"]
 TRAINING_HEADER = ["data", "training", f"J after {N_STEPS} steps", "at the end"]
 TRAINING_HEADER += ["hardened"]
 RISE_HEADER = ["data", "alpha", "by temperature", "by iteration"]
@@ -275,7 +275,7 @@ def summarise(rows, trainings, rises):
     """Say what was seen."""
     bad = exceeded(rows)
     all_hold = f"no, not {describe(bad)}" if bad else f"yes, in all {len(rows)} rows"
-    print(f"\nDo both bounds hold? {all_hold}.")
+    print(f"Do both bounds hold? {all_hold}.")
     last = {key: row for key, row in rows.items() if key[-1] == TEMPERATURES[-1]}
     far = [key for key, row in last.items() if not row.distance <= REACHED]
     all_reach = f"no, not {describe(far)}" if far else f"yes, in all {len(last)} rows"
@@ -296,30 +296,18 @@ def summarise(rows, trainings, rises):
         )
 
 
-def draw(path, rows, trainings):
+def draw(figure, axes, rows, trainings):
     """Draw the distances by temperature, and the inertia by step of training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update({"font.size": 9})
-    fig, axes = plt.subplots(4, 3, figsize=(10, 12), layout="constrained")
-    for ax, data in zip(axes[:2].flat, SETS, strict=True):
-        draw_distances(ax, data, rows)
-    for ax, data in zip(axes[2:].flat, SETS, strict=True):
-        draw_training(ax, data, trainings[data])
-    for ax in axes[1]:
-        ax.set_xlabel("T / mean squared distance")
-    for ax in axes[3]:
-        ax.set_xlabel("steps from the same start")
-    for ax in axes[:2, 0]:
-        ax.set_ylabel("center distance / rms distance")
-    for ax in axes[2:, 0]:
-        ax.set_ylabel("J / J where Lloyd ends - 1")
-    axes[0, 0].legend(loc="upper left")
-    axes[2, 0].legend(loc="upper right")
-    fig.savefig(path, dpi=130)
+    axes = np.reshape(axes, (len(trainings), 2))
+    for data, (left, right) in zip(trainings, axes, strict=True):
+        draw_distances(left, data, rows)
+        draw_training(right, data, trainings[data])
+        left.set_ylabel("center distance\n/ rms distance")
+        right.set_ylabel("J / J of Lloyd - 1")
+    left.set_xlabel("temperature / mean squared distance")
+    right.set_xlabel("steps from the same start")
+    for ax in axes[0]:
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 def draw_distances(ax, data, rows):
@@ -333,14 +321,10 @@ def draw_distances(ax, data, rows):
         style |= {"markerfacecolor": "none"} if marker == "s" else {}
         ax.loglog(TEMPERATURES, shown, label=f"alpha = {alpha:g}", **style)
     ax.set_ylim(5e-11, 20)
-    ax.set_yticks([1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1], ["≤1e-10", *_powers()])
+    ticks = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1]
+    ax.set_yticks(ticks, ["≤1e-10", "1e-8", "1e-6", "1e-4", "0.01", "1"])
     ax.minorticks_off()
     ax.text(0.97, 0.05, data, transform=ax.transAxes, ha="right", weight="bold")
-
-
-def _powers():
-    """Return the labels of the ticks above the lowest."""
-    return ["1e-8", "1e-6", "1e-4", "0.01", "1"]
 
 
 def draw_training(ax, data, results):
@@ -354,18 +338,20 @@ def draw_training(ax, data, results):
         look = {"color": color, "linewidth": width, "linestyle": style}
         ax.plot(result.by_step / reference - 1, label=label, **look)
     ax.set_yscale("symlog", linthresh=1e-3)
+    ax.set_xticks(range(0, N_STEPS + 1, 5))
     ax.text(0.97, 0.6, data, transform=ax.transAxes, ha="right", weight="bold")
 
 
 def main():
     """Fit, print and draw."""
     parser = make_parser(__doc__)
-    parser.add_argument("--picture", metavar="PNG", help="also draw it there")
     args = parser.parse_args()
+    report = Report(parser, args, range(1))
     # High temperatures merge centers, and single steps do not converge.
     warnings.simplefilter("ignore", ConvergenceWarning)
     rows, trainings, rises = {}, {}, {}
-    for data, (load, n_clusters) in SETS.items():
+    for data in select(list(SETS), parser, args):
+        load, n_clusters = SETS[data]
         X = load()
         fixed = find_fixed_point(X, n_clusters)
         for alpha in ALPHAS:
@@ -374,26 +360,23 @@ def main():
                 rows[data, alpha, temperature] = row
             rises[data, alpha] = cool(X, n_clusters, alpha)
         trainings[data] = train(X, fixed)
-    table = [cells(*key, row) for key, row in rows.items()]
-    print_table(HEADER, table)
-    print()
+    report.table(HEADER, [cells(*key, row) for key, row in rows.items()])
     training_table = [
         training_cells(data, name, result, results[LLOYD].end)
         for data, results in trainings.items()
         for name, result in results.items()
     ]
-    print_table(TRAINING_HEADER, training_table)
-    print()
+    report.table(TRAINING_HEADER, training_table, "training")
     rise_table = [
         [data, f"{alpha:g}", *(f"{rise:.1e}" for rise in both)]
         for (data, alpha), both in rises.items()
     ]
-    print_table(RISE_HEADER, rise_table)
+    report.table(RISE_HEADER, rise_table, "rises")
     summarise(rows, trainings, rises)
-    print_versions()
-    write_csv(args.output, HEADER, table)
-    if args.picture:
-        draw(args.picture, rows, trainings)
+    n_sets = len(trainings)
+    size = (7, 1.3 + 1.7 * n_sets)
+    report.picture(draw, rows, trainings, size=size, shape=(n_sets, 2), sharex="col")
+    report.finish()
 
 
 if __name__ == "__main__":

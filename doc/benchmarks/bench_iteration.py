@@ -8,32 +8,28 @@ fits of iris from given centers.
 
 fuzzy-c-means 2.3.1 needs numpy < 2, so it runs in an environment of its own:
 
-    python -m venv fcm
-    fcm/bin/pip install "numpy<2" "fuzzy-c-means==2.3.1"
-    python doc/benchmarks/bench_iteration.py --fcm-python fcm/bin/python
+    python -m venv old
+    old/bin/pip install "numpy<2" "fuzzy-c-means==2.3.1"
+    python doc/benchmarks/bench_iteration.py --old-python old/bin/python
 """
 
-import os
-import subprocess
-import tempfile
 import warnings
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 from _common import (
+    Report,
     installed,
     interleave,
     make_parser,
     median_ratio,
-    print_table,
-    print_versions,
     select,
-    write_csv,
+    worker,
 )
+from _pictures import BLUE, SKY, VERMILION, draw_rows, number, numbers, plain_log
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
@@ -44,7 +40,7 @@ from threadpoolctl import threadpool_limits
 from sk_softkmeans import SoftKMeans
 
 FEW, MANY = 3, 23
-FCM_VERSION = "2.3.1"
+FCM, FCM_VERSION = "fuzzy-c-means", "2.3.1"
 
 
 class Problem(NamedTuple):
@@ -96,7 +92,7 @@ ROWS = [
     Row(SMALL, "GaussianMixture", SOFT, 4.0, at_least=True),
     Row(SMALL, "scikit-fuzzy", SOFT, 6.0, at_least=True),
     Row(SMALL, "sklekmeans", SOFT, 8.0, at_least=True),
-    Row(SMALL, "fuzzy-c-means", SOFT, 2.0, at_least=True),
+    Row(SMALL, FCM, SOFT, 2.0, at_least=True),
     Row("iris", HARD, KMEANS, 3.0),
     Row("iris", AUTO, KMEANS, 8.0),
 ]
@@ -194,39 +190,6 @@ def in_process(fit, X, n_clusters):
     return run
 
 
-def in_worker(python, X, n_clusters, n_threads, stack):
-    """Return the same of fuzzy-c-means, run by another interpreter until the end."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    np.save(folder / "X.npy", X)
-    limits = {
-        f"{library}_NUM_THREADS": str(n_threads)
-        for library in ("OMP", "OPENBLAS", "MKL")
-    }
-    worker = stack.enter_context(
-        subprocess.Popen(
-            [
-                python,
-                Path(__file__).with_name("_fcm_worker.py"),
-                folder / "X.npy",
-                str(n_clusters),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | limits,
-        )
-    )
-
-    print(worker.stdout.readline())
-
-    def run(max_iter):
-        print(max_iter, file=worker.stdin, flush=True)
-        seconds, n_iter = worker.stdout.readline().split()
-        return float(seconds), int(n_iter)
-
-    return run
-
-
 def iteration_time(name, run):
     """Return the seconds of one iteration."""
     # What was run before leaves memory and caches in its own state: not counted.
@@ -240,19 +203,21 @@ def iteration_time(name, run):
     return (seconds[MANY] - seconds[FEW]) / (MANY - FEW)
 
 
-def time_problem(problem, names, args):
+def time_problem(problem, names, args, report):
     """Return the times of an iteration by name, for the names that can be run."""
-    X = problem.data(args.samples)
+    X, runs = problem.data(args.samples), {}
     with ExitStack() as stack:
-        runs = {}
         for name in names:
-            if name == "fuzzy-c-means":
-                if args.fcm_python:
-                    runs[name] = in_worker(
-                        args.fcm_python, X, problem.n_clusters, args.threads, stack
-                    )
+            if name == FCM:
+                if args.old_python:
+                    how = (X, problem.n_clusters, args.threads)
+                    asked = worker(args.old_python, "_fcm_worker.py", *how)
+                    versions, runs[name] = stack.enter_context(asked)
+                    report.ran(versions)
             elif installed(FITS[name][1]):
                 runs[name] = in_process(FITS[name][0], X, problem.n_clusters)
+                if FITS[name][1] == name:
+                    report.ran(name)
         measures = {
             item[0]: lambda item=item: iteration_time(*item) for item in runs.items()
         }
@@ -278,7 +243,7 @@ def time_iris(names, args):
     return interleave(measures, args.fits)
 
 
-def measure_rows(rows, args):
+def measure_rows(rows, args, report):
     """Yield each row with its two times and its ratio, or with None."""
     for problem in dict.fromkeys(row.problem for row in rows):
         own = [row for row in rows if row.problem == problem]
@@ -286,7 +251,7 @@ def measure_rows(rows, args):
         if problem == "iris":
             times = time_iris(names, args)
         else:
-            times = time_problem(problem, names, args)
+            times = time_problem(problem, names, args, report)
         for row in own:
             if row.above in times and row.below in times:
                 above, below = times[row.above], times[row.below]
@@ -298,10 +263,10 @@ def measure_rows(rows, args):
 
 def how_to_run(row):
     """Say what a row that was not run needs."""
-    if row.above == "fuzzy-c-means":
+    if row.above == FCM:
         return (
-            f"--fcm-python PYTHON, with PYTHON of an environment made by: pip install "
-            f'"numpy<2" "fuzzy-c-means=={FCM_VERSION}"'
+            f"--old-python PYTHON, with PYTHON of an environment made by: pip install "
+            f'"numpy<2" "{FCM}=={FCM_VERSION}"'
         )
     return f"pip install {FITS[row.above][1]}"
 
@@ -322,34 +287,64 @@ def cells(row, result):
     ]
 
 
+HEADER = ["times", "first, ms", "second, ms", "ratio", "bound", "holds"]
+
+
+def draw(figure, ax, rows):
+    """Draw the ratios of the rows that were run, within what is asked for."""
+    draw_rows(ax, [row["times"].replace(", (", "\n(") for row in rows])
+    ratios, y = numbers(rows, "ratio"), np.arange(len(rows))
+    bounds = np.array([number(row["bound"].lstrip("<>=")) for row in rows])
+    ends = np.append(ratios, bounds[~np.isnan(bounds)])
+    low, high = ends.min() / 1.4, ends.max() * 1.4
+    at_least = np.array([row["bound"].startswith(">") for row in rows])
+    edges = np.where(at_least, high, low)
+    style = {"color": SKY, "alpha": 0.35, "height": 0.6, "label": "asked for"}
+    ax.barh(y, edges - bounds, left=bounds, **style)
+    missed = np.array([row["holds"] == "NO" for row in rows])
+    style = {"color": BLUE, "marker": "o", "ls": "none"}
+    ax.plot(ratios[~missed], y[~missed], label="measured", **style)
+    if missed.any():
+        style = {"color": VERMILION, "marker": "X", "ls": "none", "markersize": 7}
+        ax.plot(ratios[missed], y[missed], label="measured, not as asked for", **style)
+    ax.set_xlim(low, high)
+    plain_log(ax)
+    ax.axvline(1, color="0.4", linewidth=1)
+    ax.set_xlabel("ratio of the times")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
+
+def draw_ratios(report, rows):
+    """Let a report have a picture of the rows that were run."""
+    rows = [row for row in rows if row["ratio"] != "not run"]
+    if rows:
+        report.picture(draw, rows, size=(7, 1.2 + 0.36 * len(rows)))
+
+
 def main():
     """Measure and print."""
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, old_python=True)
     add = parser.add_argument
     add("--repeats", type=int, default=7, help="turns per size (7)")
     add("--fits", type=int, default=200, help="turns for iris (200)")
     add("--threads", type=int, default=2, help="threads of every estimator (2)")
-    add("--only", nargs="+", metavar="TEXT", help="rows whose name contains a TEXT")
     add("--samples", type=int, help="as many samples at every size, for a rehearsal")
-    add("--fcm-python", metavar="PYTHON", help="interpreter that has fuzzy-c-means")
     args = parser.parse_args()
+    report = Report(parser, args, range(1), args.threads)
     rows = select(ROWS, parser, args)
     # Without tolerance no fit converges.
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(args.threads):
-        results = list(measure_rows(rows, args))
-    header = ["times", "first, ms", "second, ms", "ratio", "bound", "holds"]
-    table = [cells(*result) for result in results]
-    print_table(header, table)
-    print()
+        results = list(measure_rows(rows, args, report))
+    table = report.table(HEADER, [cells(*result) for result in results])
     for row, result in results:
         if result is None:
             print(f"{row.above} was not run. It needs {how_to_run(row)}")
-    print(f"{args.threads} threads, {args.repeats} turns, {args.fits} for iris, seed 0")
+    print(f"{args.repeats} turns, {args.fits} for iris")
     if args.samples:
         print(f"A rehearsal with {args.samples} samples: the bounds are for all.")
-    print_versions("scikit-fuzzy", "sklekmeans")
-    write_csv(args.output, header, table)
+    draw_ratios(report, table)
+    report.finish()
 
 
 if __name__ == "__main__":

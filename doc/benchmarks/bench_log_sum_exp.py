@@ -32,14 +32,8 @@ The ARI is that of the labels with the true clusters.
 from typing import NamedTuple
 
 import numpy as np
-from _common import (
-    DATA,
-    load_data,
-    make_parser,
-    print_table,
-    print_versions,
-    write_csv,
-)
+from _common import DATA, Report, load_data, make_parser
+from _pictures import BLUE, GREEN, VERMILION
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.special import entr, logsumexp, softmax
@@ -66,8 +60,6 @@ T_UNIT, UNIT = 1e9, 1e12
 SHARE = 0.05
 # Of the coordinates in the picture.
 SPAN = 1e5
-# Okabe and Ito's colours.
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 
 
 class State(NamedTuple):
@@ -293,28 +285,20 @@ def summarise(truth, course, maximum):
     print(f"At a fixed distortion D its largest fall is {max(fall, 0):.1e} of D / T.")
 
 
-def draw(path, X, true_means, course, maximum, softer, ends):
+def draw(figure, axes, X, true_means, course, maximum, softer, ends):
     """Draw the objective, the entropies, the course of the centers and their end."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    plt.rcParams.update({"font.size": 10})
-    fig, axes = plt.subplots(2, 2, figsize=(11, 10), layout="constrained")
     draw_objective(axes[0, 0], course)
     draw_entropies(axes[0, 1], course, maximum, softer)
     for ax in axes[1]:
-        ax.scatter(*X.T / SPAN, s=2, color="0.8", linewidths=0)
+        ax.scatter(*X.T / SPAN, s=1, color="0.8", linewidths=0)
         ax.set_aspect("equal")
-        ax.set(xlim=(-0.2, 10.2), ylim=(0, 11.2))
+        ax.set(xlim=(0, 10), ylim=(0, 10))
         ax.set_xlabel("first coordinate / 10⁵")
         ax.set_ylabel("second coordinate / 10⁵")
-    draw_course(fig, axes[1, 0], course)
+    draw_course(figure, axes[1, 0], course)
     draw_ends(axes[1, 1], true_means, *ends)
     for ax, letter in zip(axes.flat, "abcd", strict=True):
         ax.set_title(letter, loc="left", weight="bold")
-    fig.savefig(path, dpi=120)
 
 
 def draw_objective(ax, course):
@@ -330,57 +314,58 @@ def draw_objective(ax, course):
 def draw_entropies(ax, course, maximum, softer):
     """Draw the entropies by iteration, at a fixed T and at a fixed distortion."""
     entropies = [at.entropy for at, _, _ in course]
-    ax.semilogy(entropies, "o-", color=BLUE, label="plain EM, T fixed")
+    ax.semilogy(entropies, "o-", color=BLUE, label="plain EM, fixed T")
     for model, color, marker, name in (
-        (maximum, ORANGE, "s", "that of EM's end"),
+        (maximum, VERMILION, "s", "that of EM's end"),
         (softer, GREEN, "^", f"{SHARE:g} of the scatter"),
     ):
         shown = np.arange(min(model.n_iter_, N_SHOWN + 1))
         shown = shown[model.temperatures_[shown] > 0]
         style = {"color": color, "marker": marker, "markerfacecolor": "none"}
-        label = f"distortion fixed: {name}\n(hard before iteration {shown[0]})"
+        label = f"fixed distortion, {name}"
         ax.plot(shown, model.entropies_[shown], label=label, **style)
-    ax.set_ylim(8, 1e4)
-    ax.set_xlabel("iteration")
+    ax.set_ylim(8, 5e5)
+    ax.set_yticks([10, 100, 1000, 1e4])
+    ax.minorticks_off()
+    ax.set_xlabel("iteration (not drawn where hard)")
     ax.set_ylabel("entropy of the memberships, nats")
-    ax.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.52))
+    ax.legend(loc="upper right")
 
 
 def draw_course(fig, ax, course):
     """Draw the ways of the centers, coloured by the iteration."""
     ways = np.array([at.centers for at, _, _ in course[: N_MOVING + 1]]) / SPAN
-    ax.plot(*ways[0].T, "ks", markersize=11, markerfacecolor="none", label="start")
-    ax.legend(loc="upper center", frameon=False)
+    ax.plot(*ways[0].T, "ks", markersize=8, markerfacecolor="none", label="start")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.98))
     for way in ways.transpose(1, 0, 2):
         ax.plot(*way.T, color="black", linewidth=0.8)
     steps = np.arange(len(ways)).repeat(K)
-    style = {"cmap": "viridis", "s": 30, "edgecolors": "black", "linewidths": 0.4}
+    style = {"cmap": "viridis", "s": 18, "edgecolors": "black", "linewidths": 0.4}
     points = ax.scatter(*ways.reshape(-1, 2).T, c=steps, zorder=3, **style)
-    fig.colorbar(points, ax=ax, label="iteration of plain EM", shrink=0.8)
+    fig.colorbar(
+        points, ax=ax, label="iteration of plain EM", location="bottom", pad=0.01
+    )
 
 
 def draw_ends(ax, true_means, soft_centers, hard_centers):
     """Draw where the centers end."""
     looks = {
-        "k-means (best of 50)": (hard_centers, "s", 11, ORANGE),
-        "log-sum-exp": (soft_centers, "o", 6, BLUE),
-        "true means": (true_means, "+", 16, "black"),
+        "k-means (best of 50)": (hard_centers, "s", 8, VERMILION),
+        "log-sum-exp": (soft_centers, "o", 4.5, BLUE),
+        "true means": (true_means, "+", 12, "black"),
     }
     for label, (centers, marker, size, color) in looks.items():
         style = {"color": color, "markersize": size, "markerfacecolor": "none"}
-        style |= {"linestyle": "none", "markeredgewidth": 1.5}
+        style |= {"linestyle": "none", "markeredgewidth": 1.2}
         ax.plot(*centers.T / SPAN, marker=marker, label=label, **style)
-    tight = {"handletextpad": 0.2, "columnspacing": 0.8, "borderaxespad": 0.7}
-    ax.legend(loc="upper center", ncols=3, frameon=False, fontsize=8.5, **tight)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16))
 
 
 def main():
     """Fit, print and draw."""
-    parser = make_parser(__doc__)
-    for name in ("starts", "formulations"):
-        parser.add_argument(f"--{name}", metavar="CSV", help="also write that table")
-    parser.add_argument("--picture", metavar="PNG", help="also draw it there")
+    parser = make_parser(__doc__, only=False)
     args = parser.parse_args()
+    report = Report(parser, args, SEEDS)
     X = load_data("s1")
     if X is None:
         parser.error(f"s1 is not in {DATA}")
@@ -404,29 +389,16 @@ def main():
     ]
 
     best = best_end(runs)
-    tables = [
-        (args.output, HEADER, course_cells(course, maximum)),
-        (
-            args.starts,
-            STARTS_HEADER,
-            [start_cells(*item, *best, truth) for item in runs.items()],
-        ),
-        (
-            args.formulations,
-            ENDS_HEADER,
-            [end_cells(*end, first, X, truth) for end in ends],
-        ),
-    ]
-    for path, header, rows in tables:
-        print_table(header, rows)
-        print()
-        write_csv(path, header, rows)
+    report.table(HEADER, course_cells(course, maximum))
+    start_rows = [start_cells(*item, *best, truth) for item in runs.items()]
+    report.table(STARTS_HEADER, start_rows, "starts")
+    end_rows = [end_cells(*end, first, X, truth) for end in ends]
+    report.table(ENDS_HEADER, end_rows, "formulations")
     summarise(truth, course, maximum)
-    print_versions()
-    if args.picture:
-        softer = MaxEntropyKMeans(K, init=BY_FILE_ORDER, distortion=SHARE).fit(X)
-        centers = (first.centers, hard)
-        draw(args.picture, X, true_means, course, maximum, softer, centers)
+    softer = MaxEntropyKMeans(K, init=BY_FILE_ORDER, distortion=SHARE).fit(X)
+    drawn = (X, true_means, course, maximum, softer, (first.centers, hard))
+    report.picture(draw, *drawn, size=(7, 7), shape=(2, 2))
+    report.finish()
 
 
 if __name__ == "__main__":

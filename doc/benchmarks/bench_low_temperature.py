@@ -29,7 +29,8 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from _common import make_parser, print_table, print_versions, write_csv
+from _common import Report, make_parser, select
+from _pictures import LOOKS, numbers
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans, kmeans_plusplus
@@ -57,6 +58,8 @@ GAP_TEMPERATURES = (1, 0.5, 0.2, 0.1, 0.05, 0.02)
 TOL, MAX_ITER = 1e-20, 1000
 # Smaller distances are rounding errors.
 REACHED = 1e-12
+# The smallest distance in the picture.
+FLOOR = 1e-13
 
 
 class Fit(NamedTuple):
@@ -241,12 +244,53 @@ def summarise(data, rows, gap_rows):
     )
 
 
+def draw(figure, axes, rows):
+    """Draw the distances from the fixed point, and the hard rows, by temperature."""
+    sets = list(dict.fromkeys(row["data"] for row in rows))
+    axes, sizes = np.reshape(axes, (2, len(sets))), (11, 8, 5, 3)
+    for data, (distances, one_hot) in zip(sets, axes.T, strict=True):
+        distances.set_title(data)
+        # Thinner and smaller one by one: those that coincide are seen.
+        for name, (color, marker), size in zip(METHODS, LOOKS, sizes, strict=False):
+            own = [row for row in rows if row["data"] == data and row["method"] == name]
+            T = numbers(own, "T / T_c")
+            style = {"color": color, "marker": marker, "markersize": size}
+            style |= {"markerfacecolor": "none", "linewidth": size / 4, "label": name}
+            shown = np.maximum(numbers(own, "from fixed point"), FLOOR)
+            distances.plot(T, shown, **style)
+            one_hot.plot(T, numbers(own, "one-hot"), **style)
+            # Above all that is a number.
+            is_nan = [row["NaN"] == "NaN" for row in own]
+            style = {"color": color, "marker": "x", "ls": "none"}
+            style["label"] = f"{name}: NaN" if any(is_nan) else None
+            for ax, high in ((distances, 30), (one_hot, 1.15)):
+                ax.plot(T[is_nan], np.full(sum(is_nan), high), **style)
+        distances.set_yscale("log")
+        ticks = [FLOOR, 1e-10, 1e-7, 1e-4, 0.1]
+        names = [f"≤{FLOOR:g}", *(f"{tick:g}" for tick in ticks[1:])]
+        distances.set_yticks(ticks, names)
+        distances.set_ylim(FLOOR / 5, 300)
+        one_hot.set_ylim(-0.05, 1.25)
+        one_hot.set_yticks([0, 0.5, 1])
+        for ax in (distances, one_hot):
+            ax.set_xscale("log")
+            ax.grid(color="0.9", linewidth=0.6)
+            ax.minorticks_off()
+        one_hot.set_xlabel("temperature / critical temperature")
+    axes[0, 0].set_ylabel("distance from the fixed point,\nstandard deviations")
+    axes[1, 0].set_ylabel("share of memberships\nthat are one-hot")
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3)
+
+
 def main():
     """Compare and print."""
-    args = make_parser(__doc__).parse_args()
+    parser = make_parser(__doc__)
+    args = parser.parse_args()
+    report = Report(parser, args, range(1))
     # Near T_c centers coincide, or come to rest slowly.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    results = {data: measure(*how) for data, how in SETS.items()}
+    results = {data: measure(*SETS[data]) for data in select(list(SETS), parser, args)}
     table = [
         cells(data, *key, row)
         for data, (rows, _) in results.items()
@@ -257,13 +301,13 @@ def main():
         for data, (_, gap_rows) in results.items()
         for key, row in gap_rows.items()
     ]
-    print_table(HEADER, table)
-    print()
-    print_table(GAP_HEADER, gap_table)
+    rows = report.table(HEADER, table)
+    report.table(GAP_HEADER, gap_table, "gap")
     for data, both in results.items():
         summarise(data, *both)
-    print_versions()
-    write_csv(args.output, HEADER, [*table, [], GAP_HEADER, *gap_table])
+    print()
+    report.picture(draw, rows, size=(7, 6), shape=(2, len(results)), sharex=True)
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from _common import make_parser, print_table, print_versions, write_csv
+from _common import Report, make_parser, select
+from _pictures import draw_dots, numbers
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
@@ -114,35 +115,48 @@ def save_data(path, n_samples):
     X.flush()
 
 
+METHODS = ("fit", "score", "predict")
+HEADER = ["growth in MB", "X", *METHODS, f"all <= {BOUND}"]
+
+
+def draw(figure, ax, rows):
+    """Draw the growth of each call beside the bound."""
+    labels = [f"{row['growth in MB']}, {row['X']}" for row in rows]
+    draw_dots(ax, labels, {name: numbers(rows, name) for name in METHODS})
+    style = {"color": "0.4", "linewidth": 1, "ls": "--"}
+    ax.axvline(BOUND, **style, label=f"{BOUND} MB, the bound of all but KMeans")
+    ax.set_xlim(left=-1.5)
+    ax.xaxis.grid(color="0.85", linewidth=0.6)
+    ax.set_xlabel("growth of the memory during the call, MB")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
+
+
 def main():
     """Measure and print."""
     parser = make_parser(__doc__)
-    add = parser.add_argument
-    add("--samples", type=int, default=1_000_000, help="(1,000,000)")
-    add("--estimators", nargs="+", choices=ESTIMATORS, default=list(ESTIMATORS))
+    parser.add_argument("--samples", type=int, default=1_000_000, help="(1,000,000)")
     args = parser.parse_args()
+    report = Report(parser, args, range(1))
     if not STATUS.exists():
         sys.exit("This benchmark reads /proc/self/status, which only Linux has.")
-    header = ["growth in MB", "X", "fit", "score", "predict", f"all <= {BOUND}"]
     table = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "X.npy"
         save_data(path, args.samples)
-        for name in args.estimators:
+        for name in select(list(ESTIMATORS), parser, args):
             for kind, mmap_mode in (("array", None), ("memmap", "r")):
                 growths = [
-                    measure_afresh(name, method, path, mmap_mode)
-                    for method in ("fit", "score", "predict")
+                    measure_afresh(name, method, path, mmap_mode) for method in METHODS
                 ]
                 holds = "yes" if max(growths) <= BOUND else "NO"
                 if name == "KMeans":
                     holds = ""
                 table.append([name, kind, *(f"{x:.1f}" for x in growths), holds])
-    print_table(header, table)
+    rows = report.table(HEADER, table)
     size, of_all = (args.samples * n * 4 / 2**20 for n in (N_FEATURES, N_CLUSTERS))
-    print(f"\nX has {size:.0f} MB, all memberships would have {of_all:.0f} MB; seed 0")
-    print_versions()
-    write_csv(args.output, header, table)
+    print(f"X has {size:.0f} MB, all memberships would have {of_all:.0f} MB")
+    report.picture(draw, rows, size=(7, 1 + 0.25 * len(rows)))
+    report.finish()
 
 
 if __name__ == "__main__":

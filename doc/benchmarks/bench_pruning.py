@@ -22,16 +22,17 @@ import numpy as np
 from _common import (
     FEW,
     MANY,
+    Report,
     interleave,
     make_parser,
     median_ratio,
+    of_part,
     per_iteration,
-    print_table,
-    print_versions,
+    select,
     timed,
-    write_csv,
 )
 from _counting import counted_distances
+from _pictures import draw_dots, numbers
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
@@ -69,9 +70,13 @@ def dense(call):
         return call()
 
 
-def measure_pruning(data, k, estimator, unit, repeats):
+DATA = {"grid": grid, "blobs": blobs}
+ESTIMATORS = {"SoftKMeans": SoftKMeans, "EntmaxKMeans": EntmaxKMeans}
+
+
+def measure_pruning(data, k, name, unit, repeats):
     """Return a row of the first table."""
-    X = data(100_000, k)
+    X, estimator = DATA[data](100_000, k), ESTIMATORS[name]
     init, _ = kmeans_plusplus(X[: 20 * k], k, random_state=0)
     nearest = pairwise_distances_argmin_min(X, init, metric="sqeuclidean")[1].mean()
 
@@ -95,12 +100,19 @@ def measure_pruning(data, k, estimator, unit, repeats):
     whole = dense(lambda: make(MANY).fit(X))
     difference = abs(model.cluster_centers_ - whole.cluster_centers_).max()
     difference /= abs(whole.cluster_centers_).max()
-    numbers = [f"{unit:g}", f"{share:.3f}", f"{ratio:.2f}", f"{difference:.0e}"]
-    return [data.__name__, str(k), estimator.__name__, *numbers]
+    cells = [f"{unit:g}", f"{share:.3f}", f"{ratio:.2f}", f"{difference:.0e}"]
+    return [data, str(k), name, *cells]
 
 
-def measure_annealed(name, X, repeats):
+SAMPLES = {
+    "grid of 100": lambda: grid(100_000, 100),
+    "uniform": lambda: np.random.default_rng(0).uniform(size=(100_000, 2)),
+}
+
+
+def measure_annealed(name, repeats):
     """Return a row of the second table."""
+    X = SAMPLES[name]()
     models = {
         "KMeans": lambda seed: KMeans(100, n_init=10, random_state=seed),
         "Annealed": lambda seed: AnnealedRBFKMeans(100, random_state=seed),
@@ -156,31 +168,54 @@ def measure_worst(name, repeats):
     return [name, size, f"{ratio:.2f}", "yes" if ratio <= 1.3 else "NO"]
 
 
+# The part of each row is its table.
+ROWS = [
+    ("pruned", data, k, name, unit)
+    for data in DATA
+    for k in (256, 1024)
+    for name, unit in (("SoftKMeans", 0.1), ("EntmaxKMeans", 0.1), ("SoftKMeans", 0))
+]
+ROWS += [("annealed", name) for name in SAMPLES]
+ROWS += [("worst", name) for name in CASES]
+
+
+def draw(figure, ax, rows):
+    """Draw what is computed, and the time, both as shares of those of all logits."""
+    labels = [
+        f"{row['data']}, {row['k']}: {row['estimator']}, T = {row['T']}" for row in rows
+    ]
+    columns = {
+        "logits computed": numbers(rows, "logits"),
+        "time of an iteration": numbers(rows, "time / dense"),
+    }
+    draw_dots(ax, labels, columns, spread=0.4)
+    ax.set_xlim(0, max(1.04, 1.04 * columns["time of an iteration"].max()))
+    ax.axvline(1, color="0.4", linewidth=1)
+    ax.xaxis.grid(color="0.85", linewidth=0.6)
+    ax.set_xlabel("share of that without pruning")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+
+
 def main():
     """Measure and print."""
     parser = make_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
+    report = Report(parser, args, range(args.repeats))
     # Few iterations, and no tolerance.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    table = [
-        measure_pruning(data, k, estimator, unit, args.repeats)
-        for data in (grid, blobs)
-        for k in (256, 1024)
-        for estimator, unit in ((SoftKMeans, 0.1), (EntmaxKMeans, 0.1), (SoftKMeans, 0))
-    ]
-    print_table(PRUNED, table)
-    write_csv(args.output, PRUNED, table)
-    uniform = np.random.default_rng(0).uniform(size=(100_000, 2))
-    print_table(
-        ANNEALED,
-        [
-            measure_annealed("grid of 100", grid(100_000, 100), args.repeats),
-            measure_annealed("uniform", uniform, args.repeats),
-        ],
-    )
-    print_table(WORST, [measure_worst(name, args.repeats) for name in CASES])
-    print_versions()
+    chosen = select(ROWS, parser, args)
+    if pruned := of_part(chosen, "pruned"):
+        table = [measure_pruning(*row, args.repeats) for row in pruned]
+        rows = report.table(PRUNED, table)
+        report.picture(draw, rows, size=(7, 1 + 0.28 * len(rows)))
+    if annealed := of_part(chosen, "annealed"):
+        table = [measure_annealed(*row, args.repeats) for row in annealed]
+        report.table(ANNEALED, table, "annealed")
+    if worst := of_part(chosen, "worst"):
+        table = [measure_worst(*row, args.repeats) for row in worst]
+        report.table(WORST, table, "worst")
+    report.finish()
 
 
 if __name__ == "__main__":

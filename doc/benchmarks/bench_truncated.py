@@ -28,30 +28,32 @@ import numpy as np
 from _common import (
     FEW,
     MANY,
+    Report,
     interleave,
     load_data,
     make_parser,
     median_ratio,
+    of_part,
     per_iteration,
-    print_table,
-    print_versions,
+    select,
     timed,
-    write_csv,
 )
 from _counting import counted_distances
+from _pictures import BLUE, GREEN, VERMILION, numbers, plain_log
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import SoftKMeans, TruncatedKMeans
 
-N_SAMPLES, N_FEATURES = 200_000, 16
+N_SAMPLES, N_FEATURES, N_SEEDS = 200_000, 16, 5
 # The largest ratio to KMeans per iteration that is asked for, and for a whole fit.
 BOUNDS = {400: 0.8, 1600: 0.3, 6400: 0.15}
 WHOLE_BOUND, WITHIN = 0.5, 1.005
 ITERATIONS = ["data", "k", "KMeans", "Truncated", "SoftKMeans", "T / K", "bound"]
 ITERATIONS += ["distances"]
-WHOLE = ["data", "k", "KMeans", "T / K", "iterations", "inertia", "to 0.5 %", "T / K "]
+WHOLE = ["data", "k", "KMeans", "T / K", "iterations", "inertia", "to 0.5 %"]
+WHOLE += ["to 0.5 %: T / K"]
 QUALITY = ["data", "k", "mean F / F", "largest", "mean J / J", "time / time"]
 
 
@@ -74,14 +76,15 @@ def birch(k):
     return (X + rng.standard_normal(X.shape)).astype(np.float32)
 
 
-PROBLEMS = [(mixture, 100), (mixture, 400), (mixture, 1600), (mixture, 6400)]
-PROBLEMS += [(birch, 100), (birch, 1024)]
+DATA = {"mixture": mixture, "birch": birch}
+PROBLEMS = [("mixture", 100), ("mixture", 400), ("mixture", 1600), ("mixture", 6400)]
+PROBLEMS += [("birch", 100), ("birch", 1024)]
 
 
 @cache
 def seeds(data, k, random_state=0):
     """Return k-means++ centers of a subsample, and the seconds they took."""
-    X = data(k)
+    X = DATA[data](k)
     rng = np.random.default_rng(random_state)
     start = perf_counter()
     some = X[rng.choice(len(X), min(8 * k, len(X)), replace=False)]
@@ -100,8 +103,8 @@ def makers(k, init, **params):
 
 
 def measure_iterations(data, k, repeats):
-    """Return a row of the first table, and its numbers."""
-    X, (init, _) = data(k), seeds(data, k)
+    """Return a row of the first table."""
+    X, (init, _) = DATA[data](k), seeds(data, k)
     make = makers(k, init, tol=0)
     if k > 2000:
         # Minutes, for a number that is known to be larger.
@@ -115,14 +118,14 @@ def measure_iterations(data, k, repeats):
         first, counter.total = counter.total, 0
         many = make["Truncated"](MANY).fit(X).n_iter_
     distances = (counter.total - first) / (many - few) / len(X)
-    bound = BOUNDS.get(k) if data is mixture else None
+    bound = BOUNDS.get(k) if data == "mixture" else None
     holds = "" if bound is None else f"{'yes' if ratio <= bound else 'NO'} ({bound})"
-    row = [data.__name__, str(k)]
+    row = [data, str(k)]
     row += [
         f"{1e3 * medians[name]:.1f} ms" if name in medians else ""
         for name in ("KMeans", "Truncated", "SoftKMeans")
     ]
-    return [*row, f"{ratio:.2f}", holds, f"{distances:.1f}"], medians, distances
+    return [*row, f"{ratio:.2f}", holds, f"{distances:.1f}"]
 
 
 def time_within(make, X, inertia, n_iter):
@@ -140,16 +143,16 @@ def time_within(make, X, inertia, n_iter):
 
 def measure_whole(data, k):
     """Return a row of the second table."""
-    X, (init, seeding) = data(k), seeds(data, k)
+    X, (init, seeding) = DATA[data](k), seeds(data, k)
     make = makers(k, init)
     kmeans_time, kmeans = timed(make["KMeans"](300), X)
     time, model = timed(make["Truncated"](300), X)
     inertia = kmeans.inertia_
     own = time_within(make["Truncated"], X, inertia, model.n_iter_)
     theirs = time_within(make["KMeans"], X, inertia, kmeans.n_iter_)
-    print(f"{data.__name__}, {k}: seeding {seeding:.2f} s", flush=True)
+    print(f"{data}, {k}: seeding {seeding:.2f} s", flush=True)
     return [
-        data.__name__,
+        data,
         str(k),
         f"{kmeans_time:.2f} s",
         f"{time / kmeans_time:.2f}",
@@ -181,14 +184,14 @@ SETS = {
 }
 
 
-def measure_quality(name, n_seeds=5):
+def measure_quality(name):
     """Return a row of the third table, None where there are no data."""
     k, load = SETS[name]
     X = load()
     if X is None:
         return None
     energies, inertias, times = [], [], []
-    for seed in range(n_seeds):
+    for seed in range(N_SEEDS):
         init, _ = kmeans_plusplus(X, k, random_state=seed)
         time, model = timed(TruncatedKMeans(k, init=init), X)
         full_time, full = timed(SoftKMeans(k, init=init), X)
@@ -205,75 +208,61 @@ def measure_quality(name, n_seeds=5):
     ]
 
 
-def draw(path, results):
+# The part of each row is its table.
+ROWS = [(part, *problem) for part in ("iterations", "whole") for problem in PROBLEMS]
+ROWS += [("quality", name) for name in SETS]
+
+
+def draw(figure, axes, rows):
     """Draw times and distances by the number of clusters."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    clusters = [k for data, k in results if data is mixture]
-    colors = {"KMeans": "#d55e00", "SoftKMeans": "#999999", "Truncated": "#0072b2"}
-    labels = {"Truncated": "TruncatedKMeans"}
-    for name, marker in (("KMeans", "s"), ("SoftKMeans", "^"), ("Truncated", "o")):
-        times = [results[mixture, k][0].get(name, np.nan) for k in clusters]
-        style = {"marker": marker, "color": colors[name]}
-        left.loglog(
-            clusters, 1e3 * np.array(times), label=labels.get(name, name), **style
-        )
-    distances = [results[mixture, k][1] for k in clusters]
-    right.loglog(clusters, clusters, marker="s", color=colors["KMeans"], label="KMeans")
-    style = {"marker": "o", "color": colors["Truncated"]}
-    right.loglog(clusters, distances, label="TruncatedKMeans", **style)
+    left, right = axes
+    clusters = numbers(rows, "k")
+    looks = {
+        "KMeans": {"color": VERMILION, "marker": "s"},
+        "SoftKMeans": {"color": GREEN, "marker": "^"},
+        "Truncated": {"color": BLUE, "marker": "o", "label": "TruncatedKMeans"},
+    }
+    for name, look in looks.items():
+        left.plot(clusters, numbers(rows, name), **{"label": name} | look)
+    right.plot(clusters, clusters, label="KMeans", **looks["KMeans"])
+    right.plot(clusters, numbers(rows, "distances"), **looks["Truncated"])
     left.set_ylabel("milliseconds per iteration")
     right.set_ylabel("distances per sample and iteration")
-    for ax in (left, right):
-        ax.set_xlabel("number of clusters")
-        ax.set_xticks(clusters, [str(k) for k in clusters])
+    for ax in axes:
+        plain_log(ax, "y")
+        ax.set_xscale("log")
+        ax.set_xticks(clusters, [f"{k:g}" for k in clusters])
         ax.minorticks_off()
+        ax.set_xlabel("number of clusters")
         ax.legend()
-    fig.savefig(path, dpi=130)
 
 
 def main():
     """Measure and print."""
     parser = make_parser(__doc__)
-    add = parser.add_argument
-    add("--repeats", type=int, default=5)
-    add("--clusters", type=int, nargs="+", help="only these numbers of clusters")
-    add("--whole", metavar="CSV", help="write the second table there")
-    add("--quality", metavar="CSV", help="write the third table there")
-    add("--picture", metavar="PNG", help="draw the first table there")
-    add("--tables", nargs="+", default=["iterations", "whole", "quality"])
+    parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
+    report = Report(parser, args, range(N_SEEDS))
     # Few iterations, and no tolerance.
     warnings.simplefilter("ignore", ConvergenceWarning)
-    problems = [
-        (data, k) for data, k in PROBLEMS if not args.clusters or k in args.clusters
-    ]
-    if "iterations" in args.tables:
-        table, results = [], {}
-        for data, k in problems:
-            row, *results[data, k] = measure_iterations(data, k, args.repeats)
-            table.append(row)
-        print_table(ITERATIONS, table)
-        by_k = {k: results[data, k][1] for data, k in results if data is mixture}
+    chosen = select(ROWS, parser, args)
+    if iterations := of_part(chosen, "iterations"):
+        table = [measure_iterations(*row, args.repeats) for row in iterations]
+        rows = report.table(ITERATIONS, table)
+        rows = [row for row in rows if row["data"] == "mixture"]
+        by_k = dict(zip(numbers(rows, "k"), numbers(rows, "distances"), strict=True))
         if {400, 6400} <= by_k.keys():
             growth = by_k[6400] / by_k[400]
             print(f"Distances at 6400 clusters over those at 400: {growth:.2f}\n")
-        write_csv(args.output, ITERATIONS, table)
-        if args.picture:
-            draw(args.picture, results)
-    if "whole" in args.tables:
-        table = [measure_whole(data, k) for data, k in problems]
-        print_table(WHOLE, table)
-        write_csv(args.whole, WHOLE, table)
-    if "quality" in args.tables:
-        rows = [row for row in map(measure_quality, SETS) if row]
-        print_table(QUALITY, rows)
-        write_csv(args.quality, QUALITY, rows)
-    print_versions()
+        if rows:
+            report.picture(draw, rows, size=(7, 3.2), shape=(1, 2))
+    if whole := of_part(chosen, "whole"):
+        table = [measure_whole(*row) for row in whole]
+        report.table(WHOLE, table, "whole")
+    if quality := of_part(chosen, "quality"):
+        table = [row for row in (measure_quality(*row) for row in quality) if row]
+        report.table(QUALITY, table, "quality")
+    report.finish()
 
 
 if __name__ == "__main__":

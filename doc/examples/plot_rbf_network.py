@@ -115,6 +115,7 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 
 def models(n_clusters, linear, temperatures, scale):
@@ -166,10 +167,12 @@ tasks = {
         folds,
     ),
 }
-scores = {
-    task: {name: cross_val_score(m, *data, cv=cv) for name, m in compared.items()}
-    for task, (data, compared, cv) in tasks.items()
-}
+# In fits as small as these, threads cost more than they save.
+with threadpool_limits(1):
+    scores = {
+        task: {name: cross_val_score(m, *data, cv=cv) for name, m in compared.items()}
+        for task, (data, compared, cv) in tasks.items()
+    }
 
 # %%
 # The mean and the standard deviation over the folds. The last column is the difference
