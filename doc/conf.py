@@ -60,5 +60,10 @@ html_theme_options = {
     "footer_end": [],
     "header_links_before_dropdown": 6,
 }
-html_sidebars = {"index": [], "changes": [], "glossary": []}
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+# Pages without others below them.
+html_sidebars = {
+    name: [] for name in ("index", "install", "benchmarks", "changes", "contributing")
+}
 html_show_sourcelink = False
