@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -165,3 +166,26 @@ def test_every_public_object_is_in_the_api_page():
     listed = re.findall(r"^   ([A-Za-z]\w+)$", text, flags=re.M)
     public = {*sk_softkmeans.__all__, *sk_softkmeans.metrics.__all__} - {"metrics"}
     assert sorted(listed) == sorted(public)
+
+
+def test_links_to_other_places_are_well_formed():
+    texts = [
+        path for path in DOC.parent.rglob("*.rst") if "auto_examples" not in str(path)
+    ]
+    texts += (DOC.parent / "sk_softkmeans").glob("*.py")
+    links = [
+        link
+        for path in texts
+        for link in re.findall(r"https?://[^\s>`\"]*", path.read_text())
+    ]
+    for link in links:
+        parts = urlsplit(link)
+        assert parts.scheme == "https", link
+        assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]+", parts.netloc), link
+    roles = re.findall(
+        r":(arxiv|doi):`([^`]*)`", "".join(path.read_text() for path in texts)
+    )
+    forms = {"arxiv": r"\d{4}\.\d{4,5}", "doi": r"10\.\d{4,}/\S+"}
+    assert roles
+    for role, target in roles:
+        assert re.fullmatch(forms[role], target), target
