@@ -203,17 +203,20 @@ def tell(kind, message):
 
 @contextmanager
 def terminable():
-    """Leave like after an error when the terminal or the system ends the command."""
-    signals = [s for s in ("SIGTERM", "SIGHUP") if hasattr(signal, s)]
-    before = {}
-    for name in signals:
-        number = getattr(signal, name)
-        before[number] = signal.signal(number, lambda n, _: sys.exit(128 + n))
+    """Leave like after an error when the system or the terminal ends the command.
+
+    What the caller ignores, as nohup does, stays ignored.
+    """
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names]
+    numbers = [n for n in numbers if signal.getsignal(n) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def main(argv=None):

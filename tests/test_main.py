@@ -948,8 +948,8 @@ def test_code_in_data_is_not_run(command, folder):
 
 
 def test_the_system_ends_the_command(command, crowded, monkeypatch):
-    handler = signal.getsignal(signal.SIGTERM)
     before = contents(crowded)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     monkeypatch.setattr(
         __main__.Pipeline, "fit", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
     )
@@ -957,7 +957,17 @@ def test_the_system_ends_the_command(command, crowded, monkeypatch):
         command("data.csv", *OLD)
     assert raised.value.code == 128 + signal.SIGTERM
     assert contents(crowded) == before
-    assert signal.getsignal(signal.SIGTERM) is handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_signals_that_the_caller_ignores_stay_ignored():
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with __main__.terminable():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def test_too_little_memory(command, crowded, monkeypatch):
