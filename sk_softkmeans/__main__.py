@@ -104,36 +104,35 @@ def cluster(argv):
         if picture:
             with mistakes():
                 draw(picture, form, model, table.X, labels, certainties)
-    if not args.quiet:
-        clusters = zip(
-            cluster_lines(model, labels, certainties),
-            apart_lines(model, table.X, table.names),
-            strict=True,
-        )
-        show(table_line(args.data, table), "")
-        show(*map("  ".join, clusters), "")
-        show(*model_lines(model, table.X, seconds))
+        summary = []
+        if not args.quiet:
+            # It reads all samples again, which the bar should outlast.
+            clusters = zip(
+                cluster_lines(model, labels, certainties),
+                apart_lines(model, table.X, table.names),
+                strict=True,
+            )
+            summary = [table_line(args.data, table), "", *map("  ".join, clusters), ""]
+            summary += model_lines(model, table.X, seconds)
+    if summary:
+        show(*summary)
 
 
 def load_model(path):
     """Return the fitted estimator of a file."""
     try:
         model = joblib.load(path)
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:
+        # The bytes of a file that is no pickle can mean anything.
         raise CommandError(f"{path} cannot be loaded as a model ({error!r})") from error
     if isinstance(model, BaseSoftKMeans):
         model = make_pipeline(model)
-    last = model.steps[-1:] if isinstance(model, Pipeline) else []
-    if not any(is_fitted(step) for _, step in last):
+    last = model[-1] if isinstance(model, Pipeline) and model.steps else None
+    if not (isinstance(last, BaseSoftKMeans) and hasattr(last, "cluster_centers_")):
         raise CommandError(f"{path} does not hold a fitted soft k-means")
     return model
-
-
-def is_fitted(step):
-    """Return whether a step of a pipeline is a fitted soft k-means."""
-    return isinstance(step, BaseSoftKMeans) and hasattr(step, "cluster_centers_")
 
 
 def read_for(model, path, opened):

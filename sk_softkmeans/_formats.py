@@ -28,6 +28,7 @@ class Text:
         try:
             self.names = [name.strip() for name in next(lines, [])]
         except Exception:
+            # Who asked has no source to close.
             self.close()
             raise
         numbers = _numbers(self.names)

@@ -80,9 +80,7 @@ def write_memberships(model, X, file, batches):
     for rows in batches(len(labels), size, "Memberships"):
         P = model.predict_proba(X[rows])
         P = P.toarray() if issparse(P) else P
-        certainties[rows] = np.take_along_axis(P, labels[rows, np.newaxis], axis=1)[
-            :, 0
-        ]
+        certainties[rows] = P[np.arange(len(P)), labels[rows]]
         if writer:
             columns = range(rows.start, rows.stop), labels[rows].tolist(), P.tolist()
             writer.writerows([i, k, *p] for i, k, p in zip(*columns, strict=True))

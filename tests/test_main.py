@@ -429,6 +429,7 @@ ESTIMATORS = {
 }
 
 
+# Three clusters leave more than a fifth of the variance of scaled columns, for maxent.
 @pytest.mark.filterwarnings("ignore:distortion=.* was not reached")
 @pytest.mark.parametrize("scale", [False, True])
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -568,6 +569,7 @@ def test_quiet(command, folder):
     assert command(*args) == (0, Path("m.csv").read_text(), "")
 
 
+# It is to be printed, and not an error as in all other tests.
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
 def test_a_warning_is_one_line(command, folder):
     Path("same.csv").write_text("a,b\n" + 4 * "1,2\n")

@@ -53,6 +53,7 @@ def run(estimator, X, start, **params):
     """Return the fitted model and its seconds."""
     model = estimator(len(start), init=start, n_init=1, **params)
     with threadpool_limits(1), warnings.catch_warnings():
+        # Of fits that are cut short to time an iteration.
         warnings.simplefilter("ignore", ConvergenceWarning)
         begin = process_time()
         model.fit(X)
