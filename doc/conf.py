@@ -23,6 +23,7 @@ extensions = [
     "sphinx_design",
     # MathJax is a part of the pages, which can be read without a network.
     "sphinx-mathjax-offline",
+    "links",
     "measured",
 ]
 exclude_patterns = ["_build", "examples", "auto_examples/*.py"]

@@ -395,7 +395,7 @@ def _exp(z, out, least):
     smallest of z.
     """
     if least < lowest(z.dtype):
-        # Of arrays NumPy takes the maximum several times as fast as of one and a number.
+        # Of arrays NumPy takes maxima several times as fast as of one and a number.
         z = np.maximum(z, np.full(z.shape[-1], lowest(z.dtype)), out=out)
     if z.dtype == np.float32 and _exp2_is_vectorised():
         np.multiply(z, np.float32(np.log2(np.e)), out=out)

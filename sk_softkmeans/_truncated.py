@@ -44,8 +44,8 @@ class TruncatedKMeans(BaseSoftKMeans):
         with longer lists lowers the free energy by more than 0.5 %; with one active
         cluster all centers are candidates, for exactly k-means. A number, which has to
         be at least `n_active` and should be several times that, stays what it is.
-        Whatever is given, all centers are candidates where that costs no more (below 30
-        to 50 clusters), at temperature 0 and for sparse X.
+        Whatever is given, all centers are candidates where that costs no more, which is
+        with few clusters, at temperature 0 and for sparse X.
     alpha : float, default=1.0
         The order of the entropy: 1 for softmax, or in [1.001, 2], as in `EntmaxKMeans`.
     learn_weights : bool, default=False

@@ -3,9 +3,9 @@
 Standard normal samples, the first rows as initial centers, temperature 1, no tolerance.
 The time of one iteration is that of a fit of 23 iterations less that of a fit of 3,
 divided by 20; how many were run is checked, and fits are not accelerated, so that each
-has one E-step. All estimators of one size take turns, with
-the same number of threads, and a ratio is the median over the turns. At last, whole
-fits of iris from given centers.
+iteration has one E-step. All estimators of one size take turns, with the same number of
+threads, and a ratio is the median over the turns. At last, whole fits of iris from
+given centers.
 
 fuzzy-c-means 2.3.1 needs numpy < 2, so it runs in an environment of its own:
 

@@ -98,6 +98,6 @@ for task, runs in results.items():
 # %%
 # With 40 clusters of digits, one annealed fit ends lower than ten restarts do, with
 # every seed: here it is the better way to spend the time. With 10 clusters, ten
-# restarts come within a hundredth of a per cent of the same inertia, and suffice. Where
-# the blobs lie apart, one run of ``KMeans`` finds the optimum from k-means++, with
-# every seed: anything more is a waste.
+# restarts come to nearly the same inertia, and suffice. Where the blobs lie apart, one
+# run of ``KMeans`` finds the optimum from k-means++, with every seed: anything more is
+# a waste.
