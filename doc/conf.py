@@ -28,6 +28,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "examples", "auto_examples/*.py"]
 templates_path = ["_templates"]
+# Docstrings name classes and parameters in single backticks, as scikit-learn's do.
+default_role = "py:obj"
 extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),

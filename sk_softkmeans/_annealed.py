@@ -26,12 +26,12 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
     .. math:: F_T(c) = \min_p \sum_i w_i \Big[ \sum_k p_{ik} \|x_i - c_k\|^2
         + T \frac{\sum_k p_{ik}^\alpha - K^{1 - \alpha}}{\alpha (\alpha - 1)} \Big]
 
-    is lowered by some iterations at each of falling temperatures T. It falls with T as
-    well, to the inertia of `KMeans` at T = 0. There the last iterations are those of
-    Lloyd's algorithm, until no label changes: the centers are a fixed point of k-means,
-    and as a rule a better one than the best of ten runs of `KMeans`. Between
-    temperatures, centers move from where they do little to where they help, which no
-    small step can do.
+    is lowered by some iterations at each of falling temperatures T. As T is lowered it
+    falls as well, to the inertia of `KMeans` at T = 0. There the last iterations are
+    those of Lloyd's algorithm, until no label changes: the centers are a fixed point of
+    k-means, as a rule one as good as the best of ten runs of `KMeans`, or better.
+    Between temperatures, centers move from where they do little to where they help,
+    which no small step can do.
 
     As a network, the memberships are a layer of normalised radial basis functions
     around the centers (with ``transform_to="responsibilities"``, for a linear model
@@ -148,7 +148,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
     A move takes away the center whose samples have others nearly as close, and splits
     the cluster whose two means are worth most. Some of them at once are tried, by a few
     iterations at the same temperature, and kept if the free energy ends lower. Without
-    moves, the free energy never rises along the whole run.
+    moves, the free energy as the loss never rises along the whole run.
 
     The gradients of the free energy F and of the distortion D are
 

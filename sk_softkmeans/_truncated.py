@@ -27,9 +27,9 @@ class TruncatedKMeans(BaseSoftKMeans):
     As a rule three are as good as all.
 
     It is made for many clusters. Active clusters are looked for among the neighbours of
-    the center that was nearest so far, so that an iteration costs little more with
-    thousands of clusters than with a hundred. What is said of samples in the end does
-    not depend on that: labels, memberships and inertia are those of all centers.
+    the center that was nearest so far, so that the cost of an iteration hardly depends
+    on the number of clusters. What is said of samples in the end does not depend on
+    that: labels, memberships and inertia are those of all centers.
 
     Parameters
     ----------
@@ -147,7 +147,8 @@ class TruncatedKMeans(BaseSoftKMeans):
     iteration lists are made anew, all of them up to 1024 clusters, above those of the
     centers that have moved most, from about a million distances. The first and the last
     E-step, which find the nearest of all centers, cost what iterations of KMeans do.
-    With lists a weight of 2 is like having the sample twice as long as both have them.
+    A weight of 2 is the sample twice where all centers are candidates; with lists it is
+    as long as these are the same for both.
 
     The sum over chunks is taken in float64 and in a fixed order: the result has the
     same bytes for any number of threads, which are those that BLAS is allowed.

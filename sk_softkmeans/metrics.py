@@ -405,8 +405,9 @@ def _recompute_close(distances, rows, X, norms):
 def neg_inertia_scorer(estimator, X, y=None, sample_weight=None):
     """Return minus the inertia, the score of KMeans, for use as ``scoring``.
 
-    It is the weighted sum of squared distances to the nearest center. It grows with the
-    number of clusters, and is best at temperature 0 of all temperatures.
+    It is the weighted sum of squared distances to the nearest center. As a rule the
+    score grows with the number of clusters; it says nothing of how soft memberships
+    are.
 
     Parameters
     ----------

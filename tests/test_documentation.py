@@ -14,6 +14,8 @@ import pytest
 import sk_softkmeans
 
 DOC = Path(__file__).parents[1] / "doc"
+README = DOC.parent / "README.rst"
+PAGES = [*DOC.parent.glob("*.rst"), *DOC.glob("*.rst"), *DOC.glob("examples/*.rst")]
 TABLES = sorted((DOC / "benchmarks").glob("*.csv"))
 
 
@@ -79,6 +81,17 @@ def test_table_of_readme():
     script = load(DOC / "benchmarks" / "readme_table.py")
     table = script.marked(script.README.read_text()).group()
     assert table == script.make_table() + "\n"
+
+
+def test_page_of_benchmarks_has_all_of_them():
+    text = (DOC / "benchmarks.rst").read_text()
+    names = [
+        path.stem.removeprefix("bench_") for path in DOC.glob("benchmarks/bench_*.py")
+    ]
+    expected = {f"{name}{suffix}" for name in names for suffix in (".txt", ".png")}
+    expected |= {path.name for path in TABLES}
+    assert set(re.findall(r"benchmarks/(\w+\.(?:csv|png|txt))", text)) == expected
+    assert set(re.findall(r"benchmarks/bench_([a-z_]+)\.py", text)) == set(names)
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
@@ -168,10 +181,44 @@ def test_every_public_object_is_in_the_api_page():
     assert sorted(listed) == sorted(public)
 
 
-def test_links_to_other_places_are_well_formed():
-    texts = [
-        path for path in DOC.parent.rglob("*.rst") if "auto_examples" not in str(path)
+def test_dead_links(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top"></h1><a href="#top"></a><a href="sub/b.html#here"></a>'
+        '<a href="https://example.org/none"></a><img src="a%20picture.png">'
+        '<a href="#none"></a><a href="sub/b.html#none"></a><a href="c.html"></a>'
+    )
+    (tmp_path / "a picture.png").touch()
+    (tmp_path / "sub" / "b.html").write_text(
+        '<p id="here"><a href="../a.html#top"></a><img src="a%20picture.png"></p>'
+    )
+    assert load(DOC / "_ext" / "links.py").find_dead(tmp_path) == [
+        ("a.html", "#none"),
+        ("a.html", "c.html"),
+        ("a.html", "sub/b.html#none"),
+        ("sub/b.html", "a%20picture.png"),
     ]
+
+
+def test_links_of_readme():
+    text = README.read_text()
+    links = re.findall(r"<([^>\s]+)>`_", text) + re.findall(r"image:: (\S+)", text)
+    assert len(links) > 10
+    for link in links:
+        assert (DOC.parent / link).exists(), link
+
+
+def test_files_that_pages_name_exist():
+    form = re.compile(r"(?<![\w/.])(?:doc|tests|examples)/[\w/]+\.(?:rst|py|csv)\b")
+    found = {name for path in PAGES for name in form.findall(path.read_text())}
+    found -= {"doc/benchmarks/bench_NAME.py"}
+    assert len(found) > 10
+    for name in found:
+        assert (DOC.parent / name).exists() or (DOC / name).exists(), name
+
+
+def test_links_to_other_places_are_well_formed():
+    texts = [*PAGES, *DOC.glob("examples/*.py")]
     texts += (DOC.parent / "sk_softkmeans").glob("*.py")
     links = [
         link

@@ -33,7 +33,7 @@ def find_dead(folder):
             name, place = unquote(parts.path), unquote(parts.fragment)
             target = (path.parent / name).resolve() if name else path
             places = pages[target].places if place and target in pages else {place}
-            if not target.exists() or place not in places:
+            if not target.is_file() or place not in places:
                 dead.append((path.relative_to(folder).as_posix(), link))
     return sorted(dead)
 

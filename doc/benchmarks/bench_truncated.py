@@ -12,7 +12,8 @@ from the same k-means++ centers, which a subsample of 8 k samples gives.
   centers.
 - Whole fits with the default tolerance: how long, seeding apart, and the inertia as a
   ratio. And the time that each needs for an inertia that is at most 0.5 % above that of
-  KMeans: that of the shortest fit that ends there, with everything that belongs to it.
+  KMeans: that of the shortest fit that ends there, with everything that belongs to it,
+  or "never".
 - Quality: the free energy of TruncatedKMeans over that of SoftKMeans from the same
   centers, over five seeds.
 
@@ -129,8 +130,10 @@ def measure_iterations(data, k, repeats):
 
 
 def time_within(make, X, inertia, n_iter):
-    """Return the seconds of the shortest fit that ends near an inertia."""
+    """Return the seconds of the shortest fit that ends near an inertia, or None."""
     low, high = 0, n_iter
+    if make(high).fit(X).inertia_ > WITHIN * inertia:
+        return None
     while high - low > 1:
         middle = (low + high) // 2
         if make(middle).fit(X).inertia_ <= WITHIN * inertia:
@@ -151,6 +154,7 @@ def measure_whole(data, k):
     own = time_within(make["Truncated"], X, inertia, model.n_iter_)
     theirs = time_within(make["KMeans"], X, inertia, kmeans.n_iter_)
     print(f"{data}, {k}: seeding {seeding:.2f} s", flush=True)
+    within = "never" if own is None else f"{own:.2f}"
     return [
         data,
         str(k),
@@ -158,8 +162,8 @@ def measure_whole(data, k):
         f"{time / kmeans_time:.2f}",
         f"{model.n_iter_} / {kmeans.n_iter_}",
         f"{model.inertia_ / inertia:.4f}",
-        f"{own:.2f} / {theirs:.2f} s",
-        f"{own / kmeans_time:.2f}",
+        f"{within} / {theirs:.2f} s",
+        "" if own is None else f"{own / kmeans_time:.2f}",
     ]
 
 

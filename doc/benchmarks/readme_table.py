@@ -12,6 +12,8 @@ SETS = (
     ("usps", "100"),
     ("s4", "15"),
     ("a3", "50"),
+    ("s1", "15"),
+    ("unbalance", "8"),
     ("china.jpg", "64"),
 )
 # The columns whose means are shown, with their names there.

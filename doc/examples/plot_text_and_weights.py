@@ -94,7 +94,8 @@ plt.show()
 # %%
 # By the temperature: the mean largest membership of texts on one subject and on two,
 # and how many clusters share a text on two. Softmax gives a share to all three. With
-# ``EntmaxKMeans`` the night sky has none, and texts on one subject belong to it wholly.
+# ``EntmaxKMeans`` the cluster of the night sky has none, and a text on one subject
+# belongs wholly to its own.
 
 print("\n".join(lines))
 
