@@ -27,9 +27,9 @@ class TruncatedKMeans(BaseSoftKMeans):
     As a rule three are as good as all.
 
     It is made for many clusters. Active clusters are looked for among the neighbours of
-    the center that was nearest so far, so that the cost of an iteration hardly depends
-    on the number of clusters. What is said of samples in the end does not depend on
-    that: labels, memberships and inertia are those of all centers.
+    the center that was nearest so far, so that the cost of an iteration grows far more
+    slowly than the number of clusters. What is said of samples in the end does not
+    depend on that: labels, memberships and inertia are those of all centers.
 
     Parameters
     ----------
