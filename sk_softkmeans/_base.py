@@ -2,6 +2,7 @@
 
 import warnings
 from copy import copy
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sk_softkmeans._assignments import Softmax
-from sk_softkmeans._chunks import chunked
+from sk_softkmeans._chunks import in_chunks
 from sk_softkmeans._em import hard_inertia, run
 from sk_softkmeans._init import make_seeding
 from sk_softkmeans._moments import data_moments
@@ -37,6 +38,7 @@ from sk_softkmeans._validation import (
     check_data,
     check_init,
     check_weights,
+    plain_parameters,
     resolve_n_init,
     with_callbacks,
 )
@@ -205,82 +207,103 @@ class BaseSoftKMeans(
         TypeError
             If `sample_weight` or `init` is sparse.
         """
-        # Features are checked on a copy: an error leaves an earlier fit as it was.
-        checked = copy(self)
-        X = check_data(X, checked)
-        if X.shape[0] < self.n_clusters:
+        # A copy with plain parameters is fitted. It is seen when all is done, by one
+        # assignment: an earlier fit survives whatever stops this one.
+        fitting = copy(self)
+        given = self.get_params(deep=False)
+        constraints = self._parameter_constraints
+        vars(fitting).update(plain_parameters(given, constraints, type(self).__name__))
+        X = check_data(X, fitting)
+        if X.shape[0] < fitting.n_clusters:
             raise ValueError(
-                f"n_samples={X.shape[0]} should be >= n_clusters={self.n_clusters}."
+                f"n_samples={X.shape[0]} should be >= n_clusters={fitting.n_clusters}."
             )
         weights, unit = check_weights(sample_weight, X)
-        init = check_init(self.init, X, self.n_clusters)
-        n_init = resolve_n_init(self.n_init, init, type(self).__name__)
-        random_state = check_random_state(self.random_state)
-        assignment = self._make_assignment()
-        features = {name: getattr(checked, name, None) for name in _FEATURES}
+        init = check_init(fitting.init, X, fitting.n_clusters)
+        n_init = resolve_n_init(fitting.n_init, init, type(self).__name__)
+        watch = partial(Monitor, self, callback_data(X, y, sample_weight), n_init)
 
-        with chunked(X, weights, self.n_clusters) as chunks:
-            moments = data_moments(chunks)
-            if not np.isfinite(moments.scatter * unit):
-                raise ValueError(
-                    f"sample_weight must keep the weighted sum of squared distances "
-                    f"finite, got weights up to {weights.max() * unit:.3g}."
-                )
-            schedule = self._schedule(chunks, moments, assignment, unit)
-            search = self._search(chunks, moments, schedule, assignment)
-            draw = make_seeding(init, chunks, moments, self.n_clusters)
+        def find(chunks):
+            return fitting._find(chunks, unit, init, n_init, watch)
 
-            def describe(centers, temperature):
-                centers = (moments.origin + centers).astype(X.dtype)
-                model = describe_fit(
-                    chunks, moments, centers, temperature, assignment, self._also
-                )
-                weighted = {name: model[name] * unit for name in _WEIGHTED}
-                return features | model | weighted | {"_assignment": assignment}
-
-            def model_of(centers, temperature):
-                return self._model(describe, schedule, centers, temperature, unit)
-
-            monitor = Monitor(
-                self,
-                callback_data(X, y, sample_weight),
-                n_init,
-                self._max_iterations,
-                model_of,
-                lambda centers: hard_inertia(chunks, moments.origin, centers) * unit,
-            )
-            best = None
-            for _ in range(n_init):
-                centers = draw(random_state) - moments.origin
-                monitor.begin_restart()
-                result = search(centers, monitor)
-                model = model_of(result.centers, result.temperature)
-                model, objective = self._conclude(model, result, schedule, unit)
-                if best is None or objective < best[0]:
-                    best = objective, model, result
-                monitor.end_restart(result.reason)
-                if monitor.stopped:
-                    break
-            _, model, result = best
-            self._warn(chunks, moments, unit, model, result, monitor.stopped)
-            monitor.end()
-
-        for name in vars(self).keys() - model.keys():
-            if name.endswith("_"):
-                # Of an earlier fit with other parameters.
-                delattr(self, name)
-        vars(self).update(model)
-        if self.feature_names_in_ is None:
-            del self.feature_names_in_
-        self.free_energies_ = result.free_energies * unit
-        self.temperatures_ = result.temperatures
-        self.n_iter_ = len(result.free_energies)
-        self.converged_ = result.reason is not None
+        fitted, doubts = in_chunks(X, weights, fitting.n_clusters, find)
+        self._warn(doubts)
+        others = {n: value for n, value in vars(self).items() if not n.endswith("_")}
+        self.__dict__ = others | fitted
         return self
 
-    def _warn(self, *fitted):
+    def _find(self, chunks, unit, init, n_init, watch):
+        """Return the fitted attributes, and what to warn of.
+
+        Parameters
+        ----------
+        chunks : Chunks
+            The samples, with weights in units of `unit`.
+        unit : float
+            The unit of the weights.
+        init : str, callable or ndarray
+            The parameter, checked.
+        n_init : int
+            The number of runs.
+        watch : callable
+            What makes the `Monitor`, of its last three parameters.
+        """
+        X, random_state = chunks.X, check_random_state(self.random_state)
+        assignment = self._make_assignment()
+        features = {name: getattr(self, name, None) for name in _FEATURES}
+        moments = data_moments(chunks)
+        if not np.isfinite(moments.scatter * unit):
+            raise ValueError(
+                f"sample_weight must keep the weighted sum of squared distances "
+                f"finite, got weights up to {chunks.sample_weight.max() * unit:.3g}."
+            )
+        schedule = self._schedule(chunks, moments, assignment, unit)
+        search = self._search(chunks, moments, schedule, assignment)
+        draw = make_seeding(init, chunks, moments, self.n_clusters)
+
+        def describe(centers, temperature):
+            centers = (moments.origin + centers).astype(X.dtype)
+            model = describe_fit(
+                chunks, moments, centers, temperature, assignment, self._also
+            )
+            weighted = {name: model[name] * unit for name in _WEIGHTED}
+            return features | model | weighted | {"_assignment": assignment}
+
+        def model_of(centers, temperature):
+            return self._model(describe, schedule, centers, temperature, unit)
+
+        def inertia_of(centers):
+            return hard_inertia(chunks, moments.origin, centers) * unit
+
+        monitor = watch(self._max_iterations, model_of, inertia_of)
+        best = None
+        for _ in range(n_init):
+            centers = draw(random_state) - moments.origin
+            monitor.begin_restart()
+            result = search(centers, monitor)
+            model = model_of(result.centers, result.temperature)
+            model, objective = self._conclude(model, result, schedule, unit)
+            if best is None or objective < best[0]:
+                best = objective, model, result
+            monitor.end_restart(result.reason)
+            if monitor.stopped:
+                break
+        _, model, result = best
+        doubts = self._doubts(chunks, moments, unit, model, result, monitor.stopped)
+        monitor.end()
+        model |= {
+            "free_energies_": result.free_energies * unit,
+            "temperatures_": result.temperatures,
+            "n_iter_": len(result.free_energies),
+            "converged_": result.reason is not None,
+        }
+        if model["feature_names_in_"] is None:
+            del model["feature_names_in_"]
+        return model, doubts
+
+    def _warn(self, doubts):
         """Warn of fits that are not what they seem, and say what to do."""
-        for doubt in self._doubts(*fitted):
+        for doubt in doubts:
             warnings.warn(doubt, ConvergenceWarning, stacklevel=FIT_STACKLEVEL)
 
     def _doubts(self, chunks, moments, unit, model, result, stopped):
@@ -443,8 +466,11 @@ class BaseSoftKMeans(
             return self.predict_proba(X)
         X = self._check_new(X)
         distances = np.empty((X.shape[0], self._n_features_out), dtype=X.dtype)
-        with chunked(X, check_weights(None, X)[0], self._n_features_out) as chunks:
+
+        def fill(chunks):
             fill_distances(chunks, self.cluster_centers_, distances)
+
+        in_chunks(X, check_weights(None, X)[0], self._n_features_out, fill)
         return distances
 
     def score_samples(self, X):
@@ -562,9 +588,8 @@ class BaseSoftKMeans(
         centers = self.cluster_centers_
         uniform = np.full(len(centers), 1 / len(centers))
         shares = getattr(self, "weights_", uniform)
-        labels = np.repeat(
-            np.arange(len(centers)), random_state.multinomial(n_samples, shares)
-        )
+        counts = random_state.multinomial(int(n_samples), shares)
+        labels = np.repeat(np.arange(len(centers)), counts)
         noise = random_state.standard_normal((n_samples, centers.shape[1]))
         X = centers[labels] + np.sqrt(self.variance_) * noise
         return X.astype(centers.dtype, copy=False), labels
@@ -601,8 +626,11 @@ class BaseSoftKMeans(
 
     def _read_at(self, temperature, assignment, X, consume, sample_weight):
         weights, _ = check_weights(sample_weight, X)
-        with chunked(X, weights, self._n_features_out) as chunks:
+
+        def _read(chunks):
             return read(chunks, self.cluster_centers_, temperature, assignment, consume)
+
+        return in_chunks(X, weights, self._n_features_out, _read)
 
     def _fill(self, X, give):
         out = np.empty((X.shape[0], self._n_features_out), dtype=X.dtype)

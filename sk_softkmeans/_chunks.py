@@ -7,15 +7,13 @@ order: the sum has the same bytes for any number of threads.
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
 from threading import Lock
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
-from threadpoolctl import ThreadpoolController
 
+from sk_softkmeans._blas import limited
 from sk_softkmeans._distances import Scratch, make_block
 
 # Bytes of the widest buffer of a chunk: about a core's share of the caches. Measured at
@@ -41,50 +39,16 @@ def even_slices(n, size):
     return list(gen_batches(n, -(-n // n_slices)))
 
 
-@cache
-def _blas():
-    return ThreadpoolController().select(user_api="blas")
-
-
-class _SingleThreadedBlas:
-    """BLAS at one thread while anyone is inside; gives the budget that it had.
-
-    Fits in several threads of a process overlap: only the first one in knows the
-    budget, and only the last one out may restore it.
-    """
-
-    def __init__(self):
-        self._lock, self._users = Lock(), 0
-
-    @contextmanager
-    def __call__(self):
-        with self._lock:
-            if not self._users:
-                libraries = _blas().lib_controllers
-                self._budget = max((lib.num_threads for lib in libraries), default=1)
-                self._limiter = _blas().limit(limits=1)
-            self._users += 1
-        try:
-            yield self._budget
-        finally:
-            with self._lock:
-                self._users -= 1
-                if not self._users:
-                    self._limiter.restore_original_limits()
-
-
-single_threaded_blas = _SingleThreadedBlas()
-
-
 class Chunks:
     """The rows of X with their weights, to be reduced chunk by chunk."""
 
-    def __init__(self, X, sample_weight, n_clusters, n_threads, executor):
+    def __init__(self, X, sample_weight, n_clusters, limit, executor):
         self.X, self.sample_weight = X, sample_weight
         self.min_weight = sample_weight[sample_weight > 0].min()
         self._slices = plan(X, n_clusters)
-        self._executor = executor
-        self._scratches = [Scratch() for _ in range(min(n_threads, len(self._slices)))]
+        self._limit, self._executor = limit, executor
+        n_workers = min(limit.n_threads, len(self._slices))
+        self._scratches = [Scratch() for _ in range(n_workers)]
 
     def reduce(self, work, origin, dtype):
         """Return the sum of ``work(block, weights)`` over all chunks, in their order.
@@ -108,6 +72,8 @@ class Chunks:
             block = make_block(self.X, origin, dtype, scratch)
             return lambda part: work(block, part)
 
+        # Someone else may have set the threads of BLAS since the last pass.
+        self._limit.hold()
         workers = [_worker(scratch) for scratch in self._scratches]
         return _reduce(parts, workers, self._executor)
 
@@ -135,8 +101,14 @@ def _reduce(slices, workers, executor):
                         result.add(waiting.pop(result.n_parts))
 
     first, *others = workers
-    futures = [executor.submit(_drain, worker) for worker in others]
+    futures = []
     try:
+        for worker in others:
+            try:
+                futures.append(executor.submit(_drain, worker))
+            except RuntimeError:
+                # The interpreter ends, or there are too many: with those there are.
+                break
         _drain(first)
     finally:
         # After an error no thread starts another chunk.
@@ -159,21 +131,22 @@ class _OrderedSum:
         self.n_parts += 1
 
 
-@contextmanager
-def chunked(X, sample_weight, n_clusters):
-    """Give the chunks of X while BLAS has one thread and its budget is ours."""
-    with (
-        single_threaded_blas() as n_threads,
-        ThreadPoolExecutor(n_threads) as executor,
-    ):
-        yield Chunks(X, sample_weight, n_clusters, n_threads, executor)
+def in_chunks(X, sample_weight, n_clusters, work):
+    """Return ``work(chunks)`` of the chunks of X, while BLAS has one thread."""
+
+    def _work(limit):
+        with ThreadPoolExecutor(limit.n_threads) as executor:
+            return work(Chunks(X, sample_weight, n_clusters, limit, executor))
+
+    return limited(_work)
 
 
 def for_each_chunk(X, work):
     """Call ``work(rows)`` for chunks of the rows of an array, in threads."""
     slices = plan(X, X.shape[1])
-    with (
-        single_threaded_blas() as n_threads,
-        ThreadPoolExecutor(n_threads) as executor,
-    ):
-        _reduce(slices, [work] * min(n_threads, len(slices)), executor)
+
+    def _work(limit):
+        with ThreadPoolExecutor(limit.n_threads) as executor:
+            _reduce(slices, [work] * min(limit.n_threads, len(slices)), executor)
+
+    limited(_work)

@@ -6,13 +6,10 @@ import numpy as np
 
 from sk_softkmeans._assignments import ALPHA, clear_lowest, make_assignment
 from sk_softkmeans._chunks import for_each_chunk
-from sk_softkmeans._validation import check_logits, validate_params
+from sk_softkmeans._validation import check_logits, validated
 
 
-@validate_params(
-    {"logits": ["array-like"], "alpha": ALPHA, "axis": [Integral]},
-    prefer_skip_nested_validation=True,
-)
+@validated({"logits": ["array-like"], "alpha": ALPHA, "axis": [Integral]})
 def entmax(logits, alpha=1.5, axis=-1):
     r"""Return the alpha-entmax of logits: probabilities with exact zeros.
 

@@ -15,7 +15,7 @@ from sk_softkmeans._validation import (
     StrOptions,
     check_data,
     check_temperatures,
-    validate_params,
+    validated,
 )
 
 # Where the default grid starts, in units of the critical temperature, and where it
@@ -24,7 +24,7 @@ from sk_softkmeans._validation import (
 _FIRST, _LAST = 1.05, 1e-3
 
 
-@validate_params(
+@validated(
     {
         "X": ["array-like", "sparse matrix"],
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
@@ -37,8 +37,7 @@ _FIRST, _LAST = 1.05, 1e-3
         "tol": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
         "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def temperature_path(
     X,
@@ -203,7 +202,7 @@ def temperature_path(
 class _AtOneTemperature(AnnealedRBFKMeans):
     """A fit without warnings: the path has its own, and starts with a collapse."""
 
-    def _warn(self, *args):
+    def _warn(self, doubts):
         """Do nothing."""
 
 
@@ -215,5 +214,5 @@ def _warn_of(moving, n_temperatures, max_iter):
             f"{len(moving)} of {n_temperatures} temperatures, the first of them "
             f"{moving[0]:.6g}. Increase max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

@@ -19,13 +19,13 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sk_softkmeans._assignments import ALPHA
-from sk_softkmeans._chunks import chunked
+from sk_softkmeans._chunks import in_chunks
 from sk_softkmeans._moments import data_moments
 from sk_softkmeans._validation import (
     Interval,
     check_data,
     check_weights,
-    validate_params,
+    validated,
 )
 
 # Above this many features the covariance is applied instead of formed.
@@ -266,22 +266,25 @@ class Given:
             yield temperature
 
     def _checked(self, value):
-        if not isinstance(value, Real) or not 0 <= value < np.inf:
+        try:
+            temperature = float(value) if isinstance(value, Real) else np.nan
+        except OverflowError:
+            temperature = np.inf
+        if not 0 <= temperature < np.inf:
             raise ValueError(
                 f"cooling_rate must give finite temperatures that are not negative, got"
                 f" {value!r}."
             )
-        return float(value)
+        return temperature
 
 
-@validate_params(
+@validated(
     {
         "X": ["array-like", "sparse matrix"],
         "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": ALPHA,
         "sample_weight": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
     r"""Return the temperature at which coinciding centers first split.
@@ -340,8 +343,11 @@ def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
         )
     X = check_data(X)
     sample_weight, _ = check_weights(sample_weight, X)
-    with chunked(X, sample_weight, 1) as chunks:
+
+    def of_chunks(chunks):
         return critical(chunks, data_moments(chunks), n_clusters or 1, alpha)
+
+    return in_chunks(X, sample_weight, 1, of_chunks)
 
 
 def critical(chunks, moments, n_clusters, alpha):

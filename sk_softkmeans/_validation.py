@@ -3,6 +3,9 @@
 import re
 import warnings
 from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -56,8 +59,9 @@ __all__ = [
     "check_memberships",
     "check_temperatures",
     "check_weights",
+    "plain_parameters",
     "resolve_n_init",
-    "validate_params",
+    "validated",
     "with_callbacks",
 ]
 
@@ -67,11 +71,62 @@ _DATA = {
 }
 
 
+def plain_parameters(parameters, constraints, owner):
+    """Return parameters that meet their constraints, numbers as Python's own.
+
+    Those of NumPy overflow, round, and give their dtype to what is computed with them.
+    `owner` is the name of what has the parameters.
+    """
+    return {
+        name: _plain(name, value, constraints.get(name, ()), owner)
+        for name, value in parameters.items()
+    }
+
+
+def _plain(name, value, constraints, owner):
+    kinds = {getattr(constraint, "type", None) for constraint in constraints}
+    if Real in kinds and isinstance(value, Real):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(
+                f"The {name!r} parameter of {owner} must be at most "
+                f"{np.finfo(float).max:.6g}. Got a larger {type(value).__name__} "
+                f"instead."
+            ) from None
+    if Integral in kinds and isinstance(value, Integral):
+        return int(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def validated(constraints):
+    """Decorate a function: its parameters meet constraints, and numbers are plain."""
+
+    def decorate(function):
+        parameters = signature(function)
+
+        @wraps(function)
+        def call(*args, **kwargs):
+            given = parameters.bind(*args, **kwargs)
+            plain = plain_parameters(given.arguments, constraints, function.__name__)
+            given.arguments.update(plain)
+            return function(*given.args, **given.kwargs)
+
+        return validate_params(constraints, prefer_skip_nested_validation=True)(call)
+
+    return decorate
+
+
 @contextmanager
 def _naming(argument):
     """Let every error of scikit-learn's checks name the argument."""
     try:
-        yield
+        # What is too large for a float64 becomes infinite, and the sum by which finite
+        # numbers are told from others may overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(f"Invalid {argument}: {error}") from error
     except (ValueError, TypeError) as error:
         named = re.search(rf"\b{argument}\b", str(error))
         if named or type(error) not in (ValueError, TypeError):
@@ -84,8 +139,7 @@ def check_data(X, estimator=None, reset=True, name="X"):
 
     With an estimator, also set (`reset`) or compare its number and names of features.
     """
-    # The sum by which finite numbers are told from others may overflow.
-    with _naming(name), np.errstate(invalid="ignore"):
+    with _naming(name):
         if estimator is None:
             X = check_array(X, input_name=name, **_DATA)
         else:

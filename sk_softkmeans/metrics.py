@@ -9,14 +9,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
-from sk_softkmeans._chunks import chunked, for_each_chunk, single_threaded_blas
+from sk_softkmeans._blas import limited
+from sk_softkmeans._chunks import for_each_chunk, in_chunks
 from sk_softkmeans._reading import CLOSE, batches, read, read_distances
 from sk_softkmeans._validation import (
     check_data,
     check_matching_centers,
     check_memberships,
     check_weights,
-    validate_params,
+    validated,
 )
 
 __all__ = [
@@ -32,10 +33,7 @@ _MATRIX = ["array-like", "sparse matrix"]
 _WEIGHTS = ["array-like", None]
 
 
-@validate_params(
-    {"P": _MATRIX, "sample_weight": _WEIGHTS, "normalized": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@validated({"P": _MATRIX, "sample_weight": _WEIGHTS, "normalized": ["boolean"]})
 def partition_coefficient(P, *, sample_weight=None, normalized=False):
     r"""Return the partition coefficient: how near to 0 and 1 memberships are.
 
@@ -101,10 +99,7 @@ def partition_coefficient(P, *, sample_weight=None, normalized=False):
     return (coefficient - least) / (1 - least)
 
 
-@validate_params(
-    {"P": _MATRIX, "sample_weight": _WEIGHTS, "normalized": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@validated({"P": _MATRIX, "sample_weight": _WEIGHTS, "normalized": ["boolean"]})
 def partition_entropy(P, *, sample_weight=None, normalized=False):
     r"""Return the partition entropy: how far from 0 and 1 memberships are.
 
@@ -166,14 +161,13 @@ def partition_entropy(P, *, sample_weight=None, normalized=False):
     return entropy / largest
 
 
-@validate_params(
+@validated(
     {
         "X": _MATRIX,
         "P": _MATRIX,
         "centers": ["array-like"],
         "sample_weight": _WEIGHTS,
-    },
-    prefer_skip_nested_validation=True,
+    }
 )
 def xie_beni(X, P, centers, *, sample_weight=None):
     r"""Return the Xie-Beni index: compactness over separation, lower is better.
@@ -233,16 +227,15 @@ def xie_beni(X, P, centers, *, sample_weight=None):
         p = p.tocoo()
         return weights[p.row] @ (p.data**2 * distances.of_pairs(p.row, p.col))
 
-    with chunked(X, shares, len(centers)) as chunks:
-        compactness = float(read_distances(chunks, centers, _consume))
+    def _compactness(chunks):
+        return float(read_distances(chunks, centers, _consume))
+
+    compactness = in_chunks(X, shares, len(centers), _compactness)
     separation = float(KDTree(centers).query(centers, k=2)[0][:, 1].min() ** 2)
     return compactness / separation if separation else np.inf
 
 
-@validate_params(
-    {"X": _MATRIX, "P": _MATRIX, "sample_weight": _WEIGHTS},
-    prefer_skip_nested_validation=True,
-)
+@validated({"X": _MATRIX, "P": _MATRIX, "sample_weight": _WEIGHTS})
 def soft_silhouette(X, P, *, sample_weight=None):
     r"""Return the soft silhouette: the silhouette of memberships, higher is better.
 
@@ -331,8 +324,10 @@ def soft_silhouette(X, P, *, sample_weight=None):
             return P[rows].multiply(s).sum(axis=1)
         return np.einsum("ik,ik->i", P[rows], s)
 
-    with single_threaded_blas():
-        parts = list(pairwise_distances_chunked(centered, reduce_func=_silhouettes))
+    def _all(_):
+        return list(pairwise_distances_chunked(centered, reduce_func=_silhouettes))
+
+    parts = limited(_all)
     return _mean(np.concatenate(parts), weights)
 
 
@@ -463,8 +458,10 @@ def neg_inertia_scorer(estimator, X, y=None, sample_weight=None):
     def _consume(_, weights, read):
         return weights @ read.nearest
 
-    with chunked(X, weights, len(centers)) as chunks:
-        return -float(read(chunks, centers, 0.0, None, _consume)) * unit
+    def _inertia(chunks):
+        return float(read(chunks, centers, 0.0, None, _consume))
+
+    return -in_chunks(X, weights, len(centers), _inertia) * unit
 
 
 def partition_coefficient_scorer(estimator, X, y=None, sample_weight=None):

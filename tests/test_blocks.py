@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from sk_softkmeans._blocks import Blocks, Candidates, block_size, nearest_listed
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._distances import Centers
 
 # The numbers of samples with each label.

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
@@ -16,7 +17,6 @@ from sk_softkmeans._candidates import (
     TruncatedStep,
     lists_pay,
 )
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._steps import DenseStep, HardStep, Stats
 

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import make_blobs
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sk_softkmeans._chunks import chunked, even_slices, plan
+from sk_softkmeans._chunks import even_slices, plan
 
 FLOAT64 = np.dtype(np.float64)
 

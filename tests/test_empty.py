@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans._assignments import make_assignment
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
 from sk_softkmeans._steps import DenseStep, HardStep, m_step

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
 from sk_softkmeans import _init
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._init import make_seeding
 from sk_softkmeans._moments import data_moments
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._moments import data_moments
 
 CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])

@@ -5,6 +5,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
@@ -20,7 +21,6 @@ from sk_softkmeans import (
     _pruning,
 )
 from sk_softkmeans._assignments import make_assignment
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._pruning import Pruning
 from sk_softkmeans._steps import DenseStep, HardStep

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
@@ -10,7 +11,6 @@ from sklearn.datasets import make_blobs
 from sk_softkmeans import AnnealedRBFKMeans
 from sk_softkmeans._annealing import appraise
 from sk_softkmeans._assignments import make_assignment
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._moments import data_moments
 from sk_softkmeans._relocation import Relocation, halve
 from sk_softkmeans._steps import Steps

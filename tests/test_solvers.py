@@ -5,6 +5,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from helpers import chunked
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from scipy.spatial.distance import cdist
@@ -13,7 +14,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import AnnealedRBFKMeans, EntmaxKMeans, SoftKMeans, _acceleration
 from sk_softkmeans._assignments import make_assignment
-from sk_softkmeans._chunks import chunked
 from sk_softkmeans._em import enter
 from sk_softkmeans._moments import data_moments
 from sk_softkmeans._solvers import LOSSES, LineSearch
