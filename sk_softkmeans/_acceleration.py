@@ -32,8 +32,9 @@ _FARTHEST = 1.0
 # so in this many iterations of plain EM: those show directions that were not seen.
 _CAUTION, _N_LOOKS = 0.3, 2
 # In units of the rounding of X: a rise of the objective that is none, and a relative
-# change that is none.
-_SLACK, NOISE = 4, 10
+# change that is none, of the temperature or of each coordinate of the centers. (Sums of
+# thousands of equal samples have more than a rounding.)
+_SLACK, NOISE = 4, 20
 # A difference depends on those after it if less than this is left without them.
 _DEPENDENT = 1e-8
 
@@ -109,16 +110,20 @@ class Means:
             Where to evaluate next.
         """
         shift = np.linalg.norm((image.centers - point.centers) / self._unit)
+        self._noise = NOISE * self._eps * np.sqrt(point.centers.size)
         self._rates.append(shift / self._shift if self._shift else np.inf)
         self._shift = shift
         return self._way(self._rates[-1]), image
 
     @property
     def _is_noise(self):
-        return self._shift <= NOISE * self._eps
+        return self._shift <= self._noise
 
     def _way(self, rate):
-        rate = 0.0 if self._is_noise else min(max(rate, 0.0), _MAX_RATE)
+        if self._is_noise:
+            # A tolerance of 0 is met as well.
+            return 0.0
+        rate = min(max(rate, 0.0), _MAX_RATE)
         return self._unit * self._shift / (1 - rate)
 
     def settle(self, centers):

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array  # codespell:ignore coo
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from sk_softkmeans._acceleration import NOISE
 from sk_softkmeans._em import FitResult, enter, run
 from sk_softkmeans._empty import relocate
 from sk_softkmeans._monitor import Unwatched
@@ -229,10 +230,16 @@ class Annealer:
         return n_distinct(centers, self._moments) < len(centers)
 
     def _is_hard(self, state):
-        """Return whether memberships are so hard that cooling further is no use."""
+        """Return whether cooling further is no use.
+
+        Memberships are nearly hard then, or the samples are where centers are, of which
+        some may coincide.
+        """
         uniform = self._steps.assignment.uniform(len(state.centers))
+        eps = float(np.finfo(self._chunks.X.dtype).eps)
         return (
-            state.entropy <= _HARD_ENTROPY * -uniform * self._moments.weight
+            state.inertia <= NOISE * eps * self._moments.scatter
+            or state.entropy <= _HARD_ENTROPY * -uniform * self._moments.weight
             or state.temperature * state.entropy <= _HARD_ENERGY * state.inertia
         )
 

@@ -223,10 +223,10 @@ class BaseSoftKMeans(
         n_init = resolve_n_init(fitting.n_init, init, type(self).__name__)
         watch = partial(Monitor, self, callback_data(X, y, sample_weight), n_init)
 
-        def find(chunks):
+        def _find(chunks):
             return fitting._find(chunks, unit, init, n_init, watch)
 
-        fitted, doubts = in_chunks(X, weights, fitting.n_clusters, find)
+        fitted, doubts = in_chunks(X, weights, fitting.n_clusters, _find)
         self._warn(doubts)
         others = {n: value for n, value in vars(self).items() if not n.endswith("_")}
         self.__dict__ = others | fitted

@@ -329,3 +329,13 @@ def row_keys(X, rows):
     # Adding 0 makes the two zeros one.
     x = np.ascontiguousarray(x) + x.dtype.type(0)
     return x.view(np.dtype((np.void, x.dtype.itemsize * x.shape[1]))).ravel()
+
+
+def any_differ(X, rows, others):
+    """Return whether any of some rows differs from its counterpart, a few at a time."""
+    for start in range(0, len(rows), 4096):
+        batch = slice(start, start + 4096)
+        unequal = X[rows[batch]] != X[others[batch]]
+        if unequal.nnz if issparse(X) else unequal.any():
+            return True
+    return False

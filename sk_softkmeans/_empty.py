@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from sk_softkmeans._distances import row_keys
+from sk_softkmeans._distances import any_differ, row_keys
 from sk_softkmeans._steps import Assignment
 
 # A cluster is empty when its mass is at most this share of the smallest weight.
 _EMPTY = 1e-12
+# Of a logit, and of what is summed to a center, in units of the rounding of the dtype.
+_ROUNDINGS = 16
 
 
 def relocate(chunks, stats, centers, temperature, assignment, takes=True):
@@ -43,13 +45,16 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     if not len(empty):
         return empty
     distances = np.empty(weights.shape[0])
+    told_apart = _resolution(centers)
 
     def _measure(block, _):
-        distances[block.rows] = Assignment(block, centers, 0.0, assignment).nearest
+        read = Assignment(block, centers, 0.0, assignment)
+        near = read.nearest <= told_apart[read.labels]
+        distances[block.rows] = np.where(near, 0, read.nearest)
 
     chunks.reduce(_measure, centers.origin, centers.dtype)
-    distances[weights == 0] = -1
-    if distances.max() <= 0:
+    distances[weights == 0] = 0
+    if not distances.any():
         return empty[:0]
     far, w = _farthest_distinct(chunks.X, distances, weights, len(empty))
     empty = empty[: len(far)]
@@ -72,20 +77,45 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     return empty
 
 
+def _resolution(centers):
+    """Return for each center the squared distance below which logits see no sample.
+
+    Centers differ from the samples that they are the means of by rounding. A center
+    that is put so near to another one gets none of its samples for certain, or all.
+    """
+    eps = float(np.finfo(centers.dtype).eps)
+    return _ROUNDINGS * eps * (centers.norms + _ROUNDINGS * eps * centers.norms.max())
+
+
 def _farthest_distinct(X, distances, weights, count):
     """Return up to `count` distinct samples, the farthest first, and their weights.
 
     The weight is that of all copies of a sample. Ties are broken by content: neither
-    repetition nor the order of the samples makes a difference.
+    repetition nor the order of the samples makes a difference. A distance of 0 or less
+    does not count.
     """
-    wanted = count
-    while True:
-        cut = np.partition(distances, -wanted)[-wanted]
-        far = np.flatnonzero(distances >= max(cut, 0))
-        _, first, group = np.unique(
-            row_keys(X, far), return_index=True, return_inverse=True
-        )
-        if len(first) >= count or wanted == len(distances):
-            best = np.argsort(-distances[far[first]], kind="stable")[:count]
-            return far[first[best]], np.bincount(group.ravel(), weights[far])[best]
-        wanted = min(2 * wanted, len(distances))
+    left, found = distances.copy(), {}
+    while (largest := left.max()) > 0:
+        rows = np.flatnonzero(left == largest)
+        left[rows] = 0
+        for key, row, weight in _distinct(X, rows, weights):
+            first, before = found.get(key, (row, 0.0))
+            found[key] = first, before + weight
+        if len(found) >= count:
+            break
+    rows, weights = zip(*list(found.values())[:count], strict=True)
+    return np.array(rows), np.array(weights)
+
+
+def _distinct(X, rows, weights):
+    """Give content, row and weight of distinct samples, ordered by content."""
+    if not any_differ(X, rows, np.broadcast_to(rows[:1], rows.shape)):
+        # So are copies of one sample, of which there may be many.
+        yield bytes(row_keys(X, rows[:1])[0]), rows[0], weights[rows].sum()
+        return
+    keys, first, group = np.unique(
+        row_keys(X, rows), return_index=True, return_inverse=True
+    )
+    totals = np.bincount(group.ravel(), weights[rows])
+    for key, row, weight in zip(keys, rows[first], totals, strict=True):
+        yield bytes(key), row, weight

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
-from sk_softkmeans._distances import row_keys
+from sk_softkmeans._distances import any_differ, row_keys
 from sk_softkmeans._steps import Stats
 from sk_softkmeans._validation import check_centers
 
@@ -130,7 +130,7 @@ def _canonical_order(chunks, moments):
     order = order[chunks.sample_weight[order] > 0]
     position = position[order]
     tied = np.flatnonzero(np.diff(position) == 0)
-    if not _any_differ(chunks.X, order[tied], order[tied + 1]):
+    if not any_differ(chunks.X, order[tied], order[tied + 1]):
         return order
     tied = np.union1d(tied, tied + 1)
     content = row_keys(chunks.X, order[tied])
@@ -138,13 +138,3 @@ def _canonical_order(chunks, moments):
     by_both = by_content[np.argsort(position[tied][by_content], kind="stable")]
     order[tied] = order[tied][by_both]
     return order
-
-
-def _any_differ(X, rows, others):
-    """Return whether any of some rows differs from its counterpart, a few at a time."""
-    for start in range(0, len(rows), 4096):
-        batch = slice(start, start + 4096)
-        unequal = X[rows[batch]] != X[others[batch]]
-        if unequal.nnz if issparse(X) else unequal.any():
-            return True
-    return False

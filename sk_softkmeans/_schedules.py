@@ -344,10 +344,10 @@ def critical_temperature(X, *, n_clusters=None, alpha=1.0, sample_weight=None):
     X = check_data(X)
     sample_weight, _ = check_weights(sample_weight, X)
 
-    def of_chunks(chunks):
+    def _critical(chunks):
         return critical(chunks, data_moments(chunks), n_clusters or 1, alpha)
 
-    return in_chunks(X, sample_weight, 1, of_chunks)
+    return in_chunks(X, sample_weight, 1, _critical)
 
 
 def critical(chunks, moments, n_clusters, alpha):

@@ -102,19 +102,19 @@ def _plain(name, value, constraints, owner):
 def validated(constraints):
     """Decorate a function: its parameters meet constraints, and numbers are plain."""
 
-    def decorate(function):
+    def _decorate(function):
         parameters = signature(function)
 
         @wraps(function)
-        def call(*args, **kwargs):
+        def _call(*args, **kwargs):
             given = parameters.bind(*args, **kwargs)
             plain = plain_parameters(given.arguments, constraints, function.__name__)
             given.arguments.update(plain)
             return function(*given.args, **given.kwargs)
 
-        return validate_params(constraints, prefer_skip_nested_validation=True)(call)
+        return validate_params(constraints, prefer_skip_nested_validation=True)(_call)
 
-    return decorate
+    return _decorate
 
 
 @contextmanager

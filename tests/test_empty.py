@@ -7,9 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
+from sk_softkmeans import AnnealedRBFKMeans, SoftKMeans, temperature_path
 from sk_softkmeans._assignments import make_assignment
 from sk_softkmeans._distances import Centers
-from sk_softkmeans._empty import relocate
+from sk_softkmeans._empty import _farthest_distinct, relocate
 from sk_softkmeans._steps import DenseStep, HardStep, m_step
 
 CONTAINERS = pytest.mark.parametrize("container", [np.array, csr_array])
@@ -110,3 +111,66 @@ def test_explicit_zeros_are_no_content():
     X = csr_array((data, (rows, columns)), shape=(4, 3))
     _, stats, _ = relocated(X, np.ones(4), [[0, 0, 0], [99, 99, 99], [99, 99, 99]])
     assert_allclose(m_step(stats)[1:], [[9, 0, 9], [8, 0, 0]])
+
+
+@pytest.fixture(scope="module")
+def five_points():
+    """Return five distinct rows, each many times, in no order."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(5, 4))[rng.integers(0, 5, 20_000)]
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@CONTAINERS
+def test_more_clusters_than_distinct_points_end_soon(
+    estimator_class, container, dtype, five_points
+):
+    # Centers differ from these points by rounding, to which none can be moved.
+    X = container(five_points.astype(dtype))
+    model = estimator_class(8, tol=0, random_state=0).fit(X)
+    assert model.converged_
+    assert model.n_iter_ < 150
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_annealing_of_a_few_distinct_points_ends_soon(dtype, five_points):
+    X = five_points.astype(dtype)
+    model = AnnealedRBFKMeans(8, temperature_max="critical", random_state=0).fit(X)
+    assert model.converged_
+    assert model.n_iter_ < 60
+    path = temperature_path(X, 8, temperatures=[10, 1, 0.1, 0], random_state=0)
+    assert path.n_iter.max() < 20
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize("temperature", [0, 1e-3, 0.1])
+def test_fewer_distinct_points_than_clusters_are_where_the_centers_are(
+    temperature, five_points, dtype
+):
+    X = five_points.astype(dtype)
+    model = SoftKMeans(8, temperature=temperature, tol=0, random_state=0).fit(X)
+    found = np.unique(model.cluster_centers_[model.labels_].round(4), axis=0)
+    assert_allclose(found, np.unique(X.round(4), axis=0), atol=2e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 40])
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+@CONTAINERS
+def test_the_farthest_distinct_samples(container, levels, count, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, levels, (400, 2)).astype(float)
+    # Of many rows some are at the same distance.
+    distances, weights = (X**2).sum(axis=1), rng.integers(1, 4, 400).astype(float)
+    far, w = _farthest_distinct(container(X), distances, weights, count)
+    # The same by sorting all distinct rows.
+    rows, group = np.unique(X, axis=0, return_inverse=True)
+    totals = np.bincount(group.ravel(), weights)
+    expected = np.sort((rows**2).sum(axis=1))[::-1]
+    assert_array_equal(distances[far], expected[expected > 0][:count])
+    assert len(np.unique(X[far], axis=0)) == len(far)
+    assert_array_equal(w, totals[group.ravel()[far]])
+    order = rng.permutation(400)
+    again, _ = _farthest_distinct(
+        container(X[order]), distances[order], weights[order], count
+    )
+    assert_array_equal(X[order][again], X[far])
