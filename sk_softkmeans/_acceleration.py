@@ -258,6 +258,9 @@ class Anderson(Means):
     def _unpack(self, packed, image):
         centers = self._unit * packed[:-1].reshape(image.centers.shape)
         expected = np.log(image.temperature)
+        if packed[-1] == expected:
+            # The exponential of the logarithm is another number.
+            return Point(centers, image.temperature)
         log_temperature = np.clip(
             packed[-1], expected - _FARTHEST, expected + _FARTHEST
         )

@@ -314,26 +314,35 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
         if not isinstance(self.cooling_rate, Real):
             unit = self._unit(chunks, moments, assignment)
             return lambda centers: Given(self.cooling_rate, unit, last)
-        rate, spread = self.cooling_rate, moments.scatter / moments.weight
+        first = self._hottest(chunks, moments, assignment, last)
+
+        def cool(centers):
+            spread = moments.scatter / moments.weight
+            largest = 4 * max(moments.peak, (centers**2).sum(axis=1).max())
+            return Geometric(first(centers), self.cooling_rate, last, spread, largest)
+
+        return cool
+
+    def _hottest(self, chunks, moments, assignment, last):
+        """Return the first temperature, as a function of initial centers."""
         if self.temperature_max == "auto":
 
-            def first(centers):
+            def by_inertia(centers):
                 inertia = hard_inertia(chunks, moments.origin, centers)
                 return _AUTO * inertia / moments.weight
 
-            return lambda centers: Geometric(first(centers), rate, last, spread)
+            return by_inertia
         if self.temperature_max == "critical":
-            first = _CRITICAL * critical(
-                chunks, moments, self.n_clusters, assignment.alpha
+            order = self.n_clusters, assignment.alpha
+            first = _CRITICAL * critical(chunks, moments, *order)
+            return lambda centers: first
+        first = self._absolute("temperature_max", chunks, moments, assignment)
+        if first < last:
+            raise ValueError(
+                f"temperature_max must be at least temperature_min="
+                f"{self.temperature_min}, got {self.temperature_max}."
             )
-        else:
-            first = self._absolute("temperature_max", chunks, moments, assignment)
-            if first < last:
-                raise ValueError(
-                    f"temperature_max must be at least temperature_min="
-                    f"{self.temperature_min}, got {self.temperature_max}."
-                )
-        return lambda centers: Geometric(first, rate, last, spread)
+        return lambda centers: first
 
     def _model(self, describe, schedule, centers, temperature, unit):
         """Return the fitted attributes at the temperature of the memberships."""

@@ -76,7 +76,8 @@ class _Appraisal:
 
 def appraise(chunks, moments, centers, temperature, steps):
     """Return the `State` of centers, by one pass."""
-    effective, entering = enter(chunks, moments, centers, temperature)
+    entering, hard = enter(chunks, moments, centers, temperature)
+    effective = 0.0 if hard else temperature
     assignment, n_clusters = steps.assignment, len(centers)
     labels = np.empty(chunks.X.shape[0], dtype=np.int32)
     uniform = assignment.uniform(n_clusters)

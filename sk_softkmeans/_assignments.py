@@ -316,8 +316,9 @@ class Truncated:
 
     @property
     def shares(self):
-        """Return the shares of the clusters, which sum to 1."""
-        return np.exp(self.log_shares) / len(self.log_shares)
+        """Return the shares of the clusters, which sum to 1: none is larger."""
+        shares = np.exp(self.log_shares)
+        return shares / shares.sum()
 
     @property
     def nearest_first(self):

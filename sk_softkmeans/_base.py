@@ -22,7 +22,7 @@ from sk_softkmeans._assignments import Softmax
 from sk_softkmeans._chunks import in_chunks
 from sk_softkmeans._em import hard_inertia, run
 from sk_softkmeans._init import make_seeding
-from sk_softkmeans._moments import data_moments
+from sk_softkmeans._moments import check_start, data_moments
 from sk_softkmeans._monitor import Monitor, callback_data
 from sk_softkmeans._reading import describe as describe_fit
 from sk_softkmeans._reading import fill_distances, read, variance_floor
@@ -279,6 +279,7 @@ class BaseSoftKMeans(
         best = None
         for _ in range(n_init):
             centers = draw(random_state) - moments.origin
+            check_start(chunks, moments, unit, centers)
             monitor.begin_restart()
             result = search(centers, monitor)
             model = model_of(result.centers, result.temperature)

@@ -20,6 +20,8 @@ from sk_softkmeans._distances import Scratch, make_block
 # 64 and 256 clusters; smaller chunks lose to the interpreter, larger ones to memory.
 _CHUNK_BYTES = 2**21
 _MIN_ROWS, _MAX_ROWS = 256, 8192
+# The largest weight is in [1, 2). Shares of smaller ones leave the range of float32.
+_MIN_FLOAT32_WEIGHT = 1e-10
 
 
 def plan(X, n_clusters):
@@ -40,11 +42,22 @@ def even_slices(n, size):
 
 
 class Chunks:
-    """The rows of X with their weights, to be reduced chunk by chunk."""
+    """The rows of X with their weights, to be reduced chunk by chunk.
+
+    Attributes
+    ----------
+    min_weight : float
+        The smallest weight that is positive.
+    dtype : dtype
+        What to compute in: that of X, or float64 if weights have a wider range.
+    """
 
     def __init__(self, X, sample_weight, n_clusters, limit, executor):
         self.X, self.sample_weight = X, sample_weight
         self.min_weight = sample_weight[sample_weight > 0].min()
+        self.dtype = X.dtype
+        if self.min_weight < _MIN_FLOAT32_WEIGHT:
+            self.dtype = np.dtype(np.float64)
         self._slices = plan(X, n_clusters)
         self._limit, self._executor = limit, executor
         n_workers = min(limit.n_threads, len(self._slices))

@@ -51,10 +51,22 @@ class Scratch:
 class Centers:
     """Centers about an origin, ready for products with blocks of one dtype.
 
-    `absolute` is where they are, to the last digit if they are cluster_centers_.
+    Parameters
+    ----------
+    points : ndarray of shape (n_clusters, n_features)
+        The centers about the origin.
+    origin : ndarray of shape (n_features,)
+        The origin.
+    dtype : dtype
+        That of the products.
+    absolute : ndarray of shape (n_clusters, n_features), default=None
+        Where the centers are, to the last digit if they are cluster_centers_.
+    peak : float, default=0
+        The largest |x|^2 of samples and centers, about the origin.
     """
 
-    def __init__(self, points, origin, dtype, absolute=None):
+    def __init__(self, points, origin, dtype, absolute=None, peak=0.0):
+        self.peak = peak
         self.absolute = points + origin if absolute is None else absolute
         self.points = points.astype(dtype)
         self.origin, self.dtype = origin, self.points.dtype

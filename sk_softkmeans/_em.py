@@ -8,7 +8,7 @@ import numpy as np
 from sk_softkmeans._acceleration import NOISE, Anderson, Point
 from sk_softkmeans._distances import Centers
 from sk_softkmeans._empty import relocate
-from sk_softkmeans._steps import Assignment, Stats, precision
+from sk_softkmeans._steps import Assignment, Stats, is_hard, precision
 
 
 class FitResult(NamedTuple):
@@ -37,10 +37,11 @@ class FitResult(NamedTuple):
 
 
 def enter(chunks, moments, centers, temperature):
-    """Return the temperature to compute with, and the centers ready for a pass."""
+    """Return the centers ready for a pass, and whether it is a hard one."""
     peak = max(moments.peak, (centers**2).sum(axis=1).max())
-    effective, dtype = precision(temperature, peak, chunks.X.dtype)
-    return effective, Centers(centers, moments.origin, dtype)
+    hard = is_hard(temperature, peak, chunks.dtype)
+    dtype = precision(0.0 if hard else temperature, peak, chunks.dtype)
+    return Centers(centers, moments.origin, dtype, peak=peak), hard
 
 
 class Expectation(NamedTuple):
@@ -54,8 +55,8 @@ class Expectation(NamedTuple):
 
 def expectation(chunks, moments, steps, centers, temperature):
     """Return the `Expectation` of centers at a temperature."""
-    effective, entering = enter(chunks, moments, centers, temperature)
-    step = steps.soft if effective else steps.hard
+    entering, hard = enter(chunks, moments, centers, temperature)
+    step, effective = (steps.hard, 0.0) if hard else (steps.soft, temperature)
     return Expectation(
         step, entering, effective, step.reduce(chunks, entering, effective)
     )
@@ -169,7 +170,7 @@ def hard_inertia(chunks, origin, centers, labels=None):
 
     These are written to `labels`, if there is such an array.
     """
-    centers = Centers(centers, origin, chunks.X.dtype)
+    centers = Centers(centers, origin, chunks.dtype)
 
     def _inertia(block, weights):
         read = Assignment(block, centers, 0.0, None)

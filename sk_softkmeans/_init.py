@@ -70,13 +70,13 @@ def make_seeding(init, chunks, moments, n_clusters):
 
 
 class _Sample:
-    """Rows for k-means++, copied, about the mean and in units of their deviation."""
+    """Rows for k-means++, copied, about the mean and in units of their extent."""
 
     def __init__(self, chunks, moments, rows, weights):
         self._X, self._indices, self._weights = chunks.X, rows, weights
-        x = chunks.X[rows]
+        x = chunks.X[rows].astype(chunks.dtype, copy=False)
         # A power of two: the digits of the rows do not depend on their units.
-        scale = np.frexp(np.sqrt(moments.variance))[1]
+        scale = np.frexp(np.sqrt(moments.peak))[1]
         if issparse(x):
             x.data = np.ldexp(x.data, -scale)
         else:

@@ -232,7 +232,7 @@ class MaxEntropyKMeans(BaseSoftKMeans):
         if not (result.temperature or stopped) and moments.scatter:
             lowest = model["inertia_"]
             if self.distortion_unit == "scatter":
-                lowest /= moments.scatter * unit
+                lowest = lowest / unit / moments.scatter
             advice = "distortion, n_clusters or n_init"
             if self.n_clusters == 1:
                 advice = "n_clusters"

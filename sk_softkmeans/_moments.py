@@ -8,6 +8,10 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 
+# The squared distance of two samples is at most this times the largest to the mean.
+_PAIR = 4
+
+
 class Moments(NamedTuple):
     """What a fit knows of X before its first iteration.
 
@@ -55,7 +59,7 @@ def data_moments(chunks):
     smallest, largest = _normal_range(X)
     if _is_constant(X, peak):
         scatter = peak = 0.0
-    elif not (np.isfinite(scatter) and smallest <= peak <= largest):
+    elif not (np.isfinite(scatter) and smallest <= peak <= largest / _PAIR):
         raise _scale_error(X, peak)
     # About the mean itself, which float32 may be far from.
     scatter = max(scatter - weight * float(((mean - origin) ** 2).sum()), 0.0)
@@ -71,9 +75,22 @@ def extent(chunks, origin, points):
     peak = float(_spread(chunks, origin).peak)
     with np.errstate(over="ignore"):
         peak = max(peak, float((points**2).sum(axis=1).max()))
-    if not peak <= _normal_range(chunks.X)[1]:
+    if not peak <= _normal_range(chunks.X)[1] / _PAIR:
         raise _scale_error(chunks.X, peak)
     return peak
+
+
+def check_start(chunks, moments, unit, points):
+    """Raise a ValueError if initial centers about the origin are out of reach."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        farthest = float((points**2).sum(axis=1).max())
+        inertia = _PAIR * farthest * moments.weight * unit
+    if not (_PAIR * farthest <= _normal_range(chunks.X)[1] and inertia < np.inf):
+        raise ValueError(
+            f"init must hold centers whose weighted sum of squared distances to X is a "
+            f"{chunks.X.dtype} number, got a squared distance to the mean of X of "
+            f"{farthest:.3g}."
+        )
 
 
 def _scale_error(X, peak):

@@ -114,7 +114,7 @@ def temperature_path(
     ------
     ValueError
         If a parameter, X or `sample_weight` is out of range, X has fewer samples than
-        clusters, or `temperatures` is None for an X without a variance.
+        clusters, or X has no variance and `temperatures` is None or relative to it.
     TypeError
         If `sample_weight` or `init` is sparse.
 
@@ -174,6 +174,11 @@ def temperature_path(
     else:
         critical = temperature_unit == "critical"
         unit = critical_temperature(X, **order) if critical else 1.0
+        if not unit:
+            raise ValueError(
+                "temperature_unit must be 'absolute' when X has no variance, and so no "
+                "critical temperature, got 'critical'."
+            )
         temperatures = check_temperatures(temperatures, unit)
 
     rows, converged = [], []

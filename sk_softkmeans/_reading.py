@@ -12,6 +12,9 @@ from sk_softkmeans._steps import Assignment, precision
 
 # Below this share of |x| + |c| a distance is recomputed by direct differences.
 CLOSE = 1e-3
+# Of logits that are read: what is said of a float32 sample is the same, to 1e-5, in
+# whatever company, and so in float64.
+_ACCURACY = 2e-6
 # Entries of the differences that are held at a time for that.
 _BATCH = 2**17
 
@@ -19,8 +22,8 @@ _BATCH = 2**17
 def read(chunks, cluster_centers, temperature, assignment, consume):
     """Return the sum over chunks of ``consume(rows, weights, Assignment)``."""
     origin, points, peak = _frame(chunks, cluster_centers)
-    temperature, dtype = precision(temperature, peak, chunks.X.dtype)
-    centers = Centers(points, origin, dtype, cluster_centers)
+    dtype = precision(temperature, peak, chunks.X.dtype, _ACCURACY)
+    centers = Centers(points, origin, dtype, cluster_centers, peak)
 
     def _work(block, weights):
         read = Assignment(block, centers, temperature, assignment)
@@ -65,7 +68,7 @@ def describe(chunks, moments, cluster_centers, temperature, assignment, also=())
 def variance_floor(moments, dtype):
     """Return the smallest within-cluster variance that is told from rounding."""
     info = np.finfo(dtype)
-    return float(info.eps * moments.variance or info.tiny)
+    return float(info.eps) * moments.variance or float(info.tiny)
 
 
 def batches(n_pairs, n_features):

@@ -136,7 +136,7 @@ def halve(chunks, state, direction):
     pass costs n_samples x n_features.
     """
     labels, points = state.labels, state.centers
-    n_clusters, dtype = len(points), chunks.X.dtype
+    n_clusters, dtype = len(points), chunks.dtype
     axes = longest_axes(chunks, state.origin, labels, points, direction)
     offsets = np.einsum("kd,kd->k", points, axes)
     for _ in range(1 + _MEANS_PASSES):
@@ -176,7 +176,7 @@ def longest_axes(chunks, origin, labels, points, direction):
             along = block.along(axes, own) - offsets[own]
             return _joined(block.label_sums(own, weights * along, n_clusters))
 
-        total = chunks.reduce(_stretch, origin, chunks.X.dtype)
+        total = chunks.reduce(_stretch, origin, chunks.dtype)
         axes = total[:, 1:] - total[:, :1] * points
         lengths = np.abs(axes).max(axis=1, keepdims=True)
         axes /= np.where(lengths > 0, lengths, 1)

@@ -34,6 +34,8 @@ _MAX_COVARIANCE = 1024
 _LEAST = 1e-6
 # A distortion is met when it is so near, in units of its rounding.
 _ROUNDINGS = 16
+# To the root of the distortion: halving the interval alone takes less than 70.
+_MAX_STEPS = 1000
 # The logarithm of the highest temperature.
 _HOTTEST = float(np.log(np.finfo(float).max)) - 1
 # Of log T: below this, two points say nothing of a slope, which is taken as at least
@@ -171,17 +173,26 @@ class Solved(Schedule):
 
         The distortion rises with the temperature; it is 0 where the target is too low.
         The root in log T is looked for beyond where it would be by a slope. That of the
-        relative distortion is returned as well.
+        logarithm of the distortion is returned as well.
         """
         if not temperature:
             if distortion(0.0) >= self.target:
                 return 0.0, slope
             temperature = self._guess
+        if min(self.target, temperature) < np.finfo(float).tiny:
+            # What has so few digits is not solved for.
+            return 0.0, slope
+        least, wanted = np.finfo(float).smallest_subnormal, np.log(self.target)
 
         @cache
         def _excess(x):
-            share = distortion(float(np.exp(x))) / self.target - 1
-            return share if abs(share) > self._tolerance else 0.0
+            reached = max(distortion(float(np.exp(x))), least)
+            # Near the target this has more digits than the difference of logarithms.
+            if self.target / 2 < reached < 2 * self.target:
+                excess = np.log1p((reached - self.target) / self.target)
+            else:
+                excess = np.log(reached) - wanted
+            return float(excess) if abs(excess) > self._tolerance else 0.0
 
         a = b = float(np.log(temperature))
         reach = 2 * _excess(a) / slope
@@ -195,7 +206,9 @@ class Solved(Schedule):
             reach *= 4
         if abs(b - a) > _FLAT:
             slope = max((_excess(b) - _excess(a)) / (b - a), _FLAT)
-        return float(np.exp(brentq(_excess, a, b, xtol=self._tolerance))), slope
+        return float(
+            np.exp(brentq(_excess, a, b, xtol=self._tolerance, maxiter=_MAX_STEPS))
+        ), slope
 
     def objective(self, stats, temperature):
         """Return the negentropy: 0 where memberships are hard."""
@@ -211,13 +224,28 @@ class Solved(Schedule):
 class Geometric:
     """Temperatures that fall by a rate, to `last` or, if that is 0, until hard.
 
-    Iterating gives those above `last`. Where ties keep memberships soft, they end at a
-    small share of `spread`, the mean squared distance of the samples to their mean.
+    Iterating gives those above `last`, from where memberships begin to change. Where
+    ties keep memberships soft, they end at a small share of `spread`.
+
+    Parameters
+    ----------
+    first, rate, last : float
+        The first temperature, the ratio of each to the one before, and the last one.
+    spread : float
+        The mean squared distance of the samples to their mean.
+    largest : float
+        The largest squared distance of a sample and a center.
     """
 
-    def __init__(self, first, rate, last, spread):
-        self.first, self.rate, self.last = first, rate, last
+    def __init__(self, first, rate, last, spread, largest):
+        self.rate, self.last = rate, last
         self.until_hard = last == 0
+        # Above it memberships are the same for all clusters, but for rounding.
+        hottest = largest / np.finfo(float).eps
+        if hottest and first > hottest:
+            n_skipped = np.ceil(np.log(first / hottest) / -np.log(rate))
+            first = float(np.exp(np.log(first) + n_skipped * np.log(rate)))
+        self.first = max(first, last)
         # Constant data have no spread.
         self._least = max(last, _LEAST * min(first, spread or first))
 

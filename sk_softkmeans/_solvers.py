@@ -162,7 +162,7 @@ class LBFGS(_Solver):
         self, chunks, moments, centers, temperature, steps, *, max_iter, tol, monitor
     ):
         """Return the `FitResult` of lowering the loss from these centers."""
-        cold = not enter(chunks, moments, centers, temperature)[0]
+        cold = enter(chunks, moments, centers, temperature)[1]
         if cold or moments.scatter == 0:
             em = ExpectationMaximisation(self.loss)
             limits = {"max_iter": max_iter, "tol": tol, "monitor": monitor}
@@ -172,8 +172,8 @@ class LBFGS(_Solver):
 
         def _loss_and_slope(v):
             centers = unit * v.reshape(entering[0].shape)
-            effective, ready = enter(chunks, moments, centers, temperature)
-            stats = steps.soft.reduce(chunks, ready, effective)
+            ready, _ = enter(chunks, moments, centers, temperature)
+            stats = steps.soft.reduce(chunks, ready, temperature)
             last.update(centers=centers, free_energy=stats.value)
             free_energies[:] = free_energies or [stats.value]
             slope = 2 * stats.mass[:, np.newaxis] * (centers - m_step(stats))

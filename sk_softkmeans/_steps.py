@@ -20,6 +20,12 @@ from sk_softkmeans._pruning import Pruning
 _HARD_PRICE, _SOFT_PRICE, _SPARSE_PRICE = 5.0, 1.8, 2.5
 # A share of the mean mass that is not less than 1e12 times what pruning leaves out.
 _TINY = 1e-7
+# Relative to the largest squared distance, temperatures at which no sample is shared:
+# no two distances of float32 samples differ by so little, nor those of float64 that are
+# told apart.
+_HARD = {np.dtype(np.float32): 1e-150, np.dtype(np.float64): np.finfo(float).tiny}
+# Of the logits of float32 samples, in the iterations.
+_ACCURACY = 1e-2
 
 
 @dataclass(slots=True)
@@ -205,7 +211,7 @@ class DenseStep(Step):
 
     def _share(self, block, weights, centers, temperature, z, layout, inertia):
         """Return the statistics of a block, given its logits less the largest ones."""
-        divide(z, temperature)
+        divide(z, temperature, centers.peak)
         # Some maps may overwrite z, unless the distortion still needs it.
         in_place = self.assignment.in_place and not self.with_distortion
         out = z
@@ -328,7 +334,7 @@ class Assignment:
         z = self._logits.T
         z -= self.top
         if self._temperature:
-            divide(z, self._temperature)
+            divide(z, self._temperature, self._centers.peak)
         shares = self._block.scratch("map", self._logits.shape, z.dtype).T
         return z, shares, *self._assignment.respond(z, shares)
 
@@ -357,33 +363,38 @@ class Assignment:
         return -Grid(len(z)).dot(z, shares) / total
 
 
-def divide(z, temperature):
-    """Divide logits by the temperature, in place."""
+def divide(z, temperature, peak):
+    """Divide logits by the temperature, in place; `peak` is the largest |x|^2."""
     # A product is three times faster, but 1 / T overflows below 1 / max.
     inverse = 1 / temperature
     if np.isfinite(inverse):
         z *= z.dtype.type(inverse)
     else:
         z /= temperature
+    largest = float(np.finfo(z.dtype).max)
+    if 4 * peak > largest * temperature:
+        # -inf times a responsibility of 0 is no number.
+        np.maximum(z, -largest, out=z)
 
 
-def precision(temperature, peak, dtype):
-    """Return the temperature and dtype to compute with, by the largest |x|^2, `peak`.
+def is_hard(temperature, peak, dtype):
+    """Return whether a temperature is 0 for samples whose largest |x|^2 is `peak`."""
+    return temperature <= _HARD[np.dtype(dtype)] * 4 * peak
 
-    A temperature that is below the smallest normal number relative to the largest
-    squared distance is 0. Memberships of float32 data are computed in float64 where
-    float32 distances are not exact enough, or their quotients not in its range.
+
+def precision(temperature, peak, dtype, accuracy=_ACCURACY):
+    """Return the dtype to compute memberships in, by the largest |x|^2, `peak`.
+
+    Those of float32 data are computed in float64 where float32 logits are not exact to
+    the accuracy, or their quotients not in its range.
     """
     dtype = np.dtype(dtype)
-    info = np.finfo(dtype)
-    eps, tiny = float(info.eps), float(info.tiny)
-    if temperature <= tiny * 4 * peak:
-        return 0.0, dtype
-    if dtype == np.float32:
-        exact = eps * peak <= 1e-2 * temperature <= 1e28 * peak
+    if temperature and dtype == np.float32:
+        eps = float(np.finfo(dtype).eps)
+        exact = eps * peak <= accuracy * temperature and temperature <= 1e30 * peak
         if not exact or not 1e-37 < temperature < 1e37:
             dtype = np.dtype(np.float64)
-    return temperature, dtype
+    return dtype
 
 
 def m_step(stats):

@@ -160,7 +160,7 @@ class TruncatedSearch:
     def _is_hard(self, centers):
         """Return whether a temperature that is given is 0, if only for these data."""
         temperature = getattr(self._schedule, "temperature", np.inf)
-        return not enter(self._chunks, self._moments, centers, temperature)[0]
+        return enter(self._chunks, self._moments, centers, temperature)[1]
 
     def _lists(self, length):
         """Return lists of this length, None if they are no use."""

@@ -39,8 +39,8 @@ def step(X, weights, centers, temperature, loss, alpha):
         moments = data_moments(chunks)
         steps = Steps(len(weights), make_assignment(alpha), soft=loss.step)
         points = centers - moments.origin
-        effective, entering = enter(chunks, moments, points, temperature)
-        stats = steps.soft.reduce(chunks, entering, effective)
+        entering, _ = enter(chunks, moments, points, temperature)
+        stats = steps.soft.reduce(chunks, entering, temperature)
     gradient = 2 * stats.mass[:, np.newaxis] * (points - m_step(stats))
     search = LineSearch(moments, np.float64, loss)
     following = search.means(points, stats)
