@@ -8,10 +8,14 @@ at given positions. Its errors are any that a parser raises.
 import csv
 import warnings
 from functools import partial
+from textwrap import shorten
 
 import numpy as np
 
 from sk_softkmeans._mistakes import CommandError, listed, require
+
+# A description of fields can have thousands of them.
+_SHOWN = 60
 
 
 class Text:
@@ -104,13 +108,14 @@ class Array:
         except ValueError as error:
             # NumPy would advise to allow the objects.
             raise CommandError("holds Python objects or is damaged") from error
+        if self._array.dtype.kind not in "biuf":
+            dtype = shorten(str(self._array.dtype), _SHOWN, placeholder="...")
+            raise CommandError(f"must hold numbers, got {dtype}")
         if self._array.ndim != 2 or not self._array.shape[1]:
             raise CommandError(
                 f"must hold an array of rows and columns, got one of shape "
                 f"{self._array.shape}"
             )
-        if self._array.dtype.kind not in "biuf":
-            raise CommandError(f"must hold numbers, got {self._array.dtype}")
         self.names = default_names(self._array.shape[1])
 
     @staticmethod

@@ -216,7 +216,12 @@ def test_of_several_arrays_the_one_called_x(tmp_path):
         ({"X": VALUES * 1j}, "must hold numbers, got complex128$"),
         ({"X": [["1", "2"]]}, "must hold numbers, got <U1$"),
         ({"X": np.zeros((1, 1), "M8[s]")}, r"must hold numbers, got datetime64\[s\]$"),
-        ({"X": np.zeros((1, 1), "f8,i4")}, "must hold numbers, got "),
+        ({"X": np.zeros((1, 1), "m8[D]")}, r"must hold numbers, got timedelta64\[D\]$"),
+        ({"X": np.zeros((1, 1), "f8,i4")}, r"hold numbers, got \[\('f0', '<f8'\), \("),
+        # Rows of fields.
+        ({"X": np.zeros(9, "f8,i4")}, r"must hold numbers, got \[\('f0', '<f8'\), \("),
+        ({"X": np.zeros(9, ",".join(99 * ["f8"]))}, r"numbers, got .{,60}\.\.\.$"),
+        ({"X": np.zeros((1, 1), "V3")}, r"must hold numbers, got \|V3$"),
         ({"X": np.array([[RunsCode()]])}, "holds Python objects or is damaged$"),
     ],
 )

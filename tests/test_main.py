@@ -458,6 +458,28 @@ def test_every_format(fitted, X, folder, suffix):
     assert_is_fit(make_pipeline(SoftKMeans(3, random_state=0)), X, *found)
 
 
+@pytest.mark.parametrize("scale", [[], ["--scale"]], ids=["raw", "scaled"])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("?", 0, 1), ("i1", -128, 127), ("u1", 0, 255), (">i2", -(2**15), 2**15 - 1)]
+    + [("f2", -60_000, 60_000), ("u8", 0, 2**63)],
+)
+def test_arithmetic_is_not_that_of_the_file(command, folder, dtype, low, high, scale):
+    X = np.tile([[low, high], [high, low]], (20, 1)).astype(dtype)
+    X[:3, 0] = low
+    np.save("small.npy", X)
+    np.save("wide.npy", X.astype(float))
+    texts = []
+    for name in ("small", "wide"):
+        files = ["--save", "m.joblib", "--output", "m.csv", "--plot", "p.png"]
+        code, out, err = command(f"{name}.npy", "--n-clusters", 2, *files, *scale)
+        assert (code, err) == (0, "")
+        predicted = command("predict", "m.joblib", f"{name}.npy", "--quiet")
+        texts.append((without_seconds(out).split("\n", 1)[1], predicted))
+    assert texts[0] == texts[1]
+    assert "x0 +" in texts[0][0]
+
+
 @pytest.mark.parametrize("order", [NAMES[::-1], ["length", "width"], ["height"]])
 def test_columns(fitted, X, order):
     out, *found = fitted("mixed.csv", "--columns", ",".join(order), "--n-clusters", 3)

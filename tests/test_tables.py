@@ -82,6 +82,78 @@ def test_truth_is_1(table):
     assert_array_equal(X, [[1, 0.5], [0, 2]])
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [("f4", "f4"), (">f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f8")]
+    + [(dtype, "f8") for dtype in ("?", "i1", "u1", ">i2", "i4", "u8", "g")],
+)
+def test_arrays_become_floats(tmp_path, suffix, dtype, kept):
+    values = np.array([[0, 1, 1], [1, 0, 1]], dtype)
+    (np.save if suffix == ".npy" else np.savez)(tmp_path / f"data{suffix}", values)
+    for columns in (None, ["x2", "x0"]):
+        X = read_table(str(tmp_path / f"data{suffix}"), columns).X
+        assert X.dtype == kept
+        assert X.dtype.isnative
+        assert_array_equal(X, values if columns is None else values[:, [2, 0]])
+
+
+def test_floats_stay_on_disk(tmp_path):
+    np.save(tmp_path / "data.npy", np.eye(3))
+    X = read_table(str(tmp_path / "data.npy")).X
+    assert isinstance(X, np.memmap)
+    assert X.filename == tmp_path / "data.npy"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([True, False]),
+        pa.array([1, 0], pa.int8()),
+        pa.array([1, 0], pa.uint64()),
+        pa.array(np.array([1, 0], np.float16)),
+        pa.array([Decimal("1.0"), Decimal("0.0")]),
+        pa.array([1, 0]).dictionary_encode(),
+        pd.array([1, 0], "Int8"),
+        pd.array([True, False], "boolean"),
+        pd.array([1, 0], "int8[pyarrow]"),
+    ],
+    ids=str,
+)
+def test_columns_of_parquet_become_floats(tmp_path, column):
+    frame = pd.DataFrame(
+        {"a": column.to_pandas() if hasattr(column, "type") else column}
+    )
+    frame.to_parquet(tmp_path / "pandas.parquet")
+    if isinstance(column, pa.Array):
+        pq.write_table(pa.table({"a": column}), tmp_path / "arrow.parquet")
+    for path in tmp_path.iterdir():
+        X = read_table(str(path)).X
+        assert (X.dtypes == np.float64).all()
+        assert_array_equal(X, [[1], [0]])
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_whole_numbers_of_any_length(table, digits):
+    text = f"a\n{'9' * digits}\n1\n"
+    if digits == 30:
+        assert_array_equal(table(text).X, [[1e30], [1]])
+    else:
+        with pytest.raises(
+            CommandError, match=r"values: 1, the first \(inf\) in row 0"
+        ):
+            table(text)
+
+
+def test_numbers_that_float64_does_not_hold(tmp_path):
+    np.save(tmp_path / "data.npy", np.full((2, 1), np.finfo("g").max))
+    if np.finfo("g").max == np.finfo("f8").max:
+        assert_array_equal(np.isfinite(read_table(str(tmp_path / "data.npy")).X), True)
+    else:
+        with pytest.raises(CommandError, match=r"values: 2, the first \(inf\)"):
+            read_table(str(tmp_path / "data.npy"))
+
+
 @pytest.mark.parametrize("dtypes", [["f4", "f4"], ["f4", "f8"], ["f4", "i2"]])
 def test_float32_is_kept_if_all_columns_are(tmp_path, dtypes):
     columns = (np.array([1, 2], dtype) for dtype in dtypes)
