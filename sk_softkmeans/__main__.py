@@ -122,8 +122,10 @@ def load_model(path):
     """Return the fitted estimator of a file."""
     try:
         model = joblib.load(path)
-    except (OSError, MemoryError):
+    except OSError:
         raise
+    except MemoryError as error:
+        raise CommandError(f"{path} does not fit in memory") from error
     except Exception as error:
         # The bytes of a file that is no pickle can mean anything.
         raise CommandError(f"{path} cannot be loaded as a model ({error!r})") from error

@@ -64,6 +64,8 @@ def read_table(path, columns=None, opened=open):
             X = require("pandas").DataFrame(X, columns=names, copy=False)
     except CommandError as error:
         raise CommandError(f"{path} {error}") from error
+    except MemoryError as error:
+        raise CommandError(f"{path} does not fit in memory") from error
     return Table(X, names, _others(source.names, positions), source.note)
 
 

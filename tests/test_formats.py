@@ -1,6 +1,7 @@
 """Every format of data files: the names of columns, and the columns."""
 
 import sys
+from zipfile import ZipFile
 
 import joblib
 import numpy as np
@@ -228,6 +229,13 @@ def test_of_several_arrays_the_one_called_x(tmp_path):
 def test_archives_without_a_table(tmp_path, arrays, message):
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(CommandError, match=message):
+        opened(tmp_path / "data.npz")
+
+
+def test_an_archive_of_other_files(tmp_path):
+    with ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    with pytest.raises(CommandError, match=r"must hold numbers, got \|S5$"):
         opened(tmp_path / "data.npz")
 
 

@@ -999,10 +999,18 @@ def test_too_little_memory(command, crowded, monkeypatch):
         raise MemoryError
 
     before = contents(crowded)
-    for place in (pd, "read_csv"), (__main__.Pipeline, "fit"):
+    for place, line, message in (
+        ((pd, "read_csv"), "data.csv", "data.csv does not fit in memory"),
+        ((np, "isfinite"), "data.npy", "data.npy does not fit in memory"),
+        ((pd, "DataFrame"), "data.csv", "data.csv does not fit in memory"),
+        ((__main__.Pipeline, "fit"), "data.csv", "there is not enough memory"),
+        ((joblib, "load"), "predict m.joblib data.csv", "m.joblib does not fit in mem"),
+    ):
+        args = line.split()
+        options = ["--quiet"] if args[0] == "predict" else OLD
         with monkeypatch.context() as patch:
             patch.setattr(*place, fail)
-            assert_one_error(*command("data.csv", *OLD), "there is not enough memory")
+            assert_one_error(*command(*args, *options), f"error: {message}")
     assert contents(crowded) == before
 
 

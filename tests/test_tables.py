@@ -3,6 +3,9 @@
 import datetime
 import re
 from decimal import Decimal
+from io import BytesIO
+from types import SimpleNamespace
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -289,6 +292,58 @@ def test_damaged_parquet(tmp_path):
         path.write_bytes(content)
         with pytest.raises(CommandError, match="cannot be read, is it damaged?"):
             read_table(str(path))
+
+
+def claim(path, shape, dtype="<f8"):
+    """Write the header of an array that is not there, in an archive or not."""
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    content = BytesIO()
+    np.lib.format.write_array_header_1_0(content, header)
+    if path.suffix == ".npy":
+        path.write_bytes(content.getvalue() + bytes(16))
+    else:
+        with ZipFile(path, "w") as archive:
+            archive.writestr("X.npy", content.getvalue() + bytes(16))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    "shape",
+    [(2**50, 1), (1, 2**50), (2**31, 2**31), (2**62, 4), (2**80, 1), (-1, 2)],
+    ids=str,
+)
+def test_arrays_that_are_too_large_to_be_true(tmp_path, suffix, shape):
+    path = tmp_path / f"data{suffix}"
+    claim(path, shape)
+    with pytest.raises(CommandError, match="does not fit in memory$|damaged") as raised:
+        read_table(str(path))
+    assert str(raised.value).startswith(f"{path} ")
+
+
+def test_an_archive_that_is_larger_than_the_memory(tmp_path):
+    claim(tmp_path / "data.npz", (2**50, 1))
+    with pytest.raises(CommandError, match=r"data\.npz does not fit in memory$"):
+        read_table(str(tmp_path / "data.npz"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("shape", [(0, 2**58), (0, 3), (0, 0)], ids=str)
+def test_many_columns_without_rows(tmp_path, suffix, shape):
+    path = tmp_path / f"data{suffix}"
+    claim(path, shape)
+    with pytest.raises(CommandError, match="has no rows$"):
+        read_table(str(path))
+
+
+def test_parquet_that_is_larger_than_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"a": [1.0]}).to_parquet(path)
+    many = SimpleNamespace(num_rows=2**50)
+    monkeypatch.setattr(pq.ParquetFile, "metadata", many)
+    # What is read a part at a time would fill the memory.
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(CommandError, match=r"data\.parquet does not fit in memory$"):
+        read_table(str(path))
 
 
 def test_files_that_are_no_data_files(tmp_path):
