@@ -9,6 +9,7 @@ import sys
 import warnings
 from contextlib import ExitStack, contextmanager
 from itertools import combinations
+from pathlib import Path
 from time import perf_counter
 
 import joblib
@@ -19,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_softkmeans._base import BaseSoftKMeans
 from sk_softkmeans._mistakes import CommandError, printable
 from sk_softkmeans._options import ESTIMATORS, TRUST, fit_parser, predict_parser
-from sk_softkmeans._outputs import whole_file, write_memberships
+from sk_softkmeans._outputs import in_place, whole_file, write_memberships
 from sk_softkmeans._picture import draw, picture_format
 from sk_softkmeans._progress import make_bar
 from sk_softkmeans._summary import (
@@ -58,8 +59,13 @@ def check_distinct(*paths):
 
 
 def check_csv(path):
-    """Raise if the suffix of the memberships promises another format."""
-    if path is not None and not path.lower().endswith(".csv"):
+    """Raise if the suffix of the memberships promises another format.
+
+    Standard output has none, nor have pipes.
+    """
+    if path is None or (not Path(path).suffix and in_place(path) is not None):
+        return
+    if not path.lower().endswith(".csv"):
         raise CommandError(
             f"{path} must end in '.csv', in which memberships are written"
         )

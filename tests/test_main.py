@@ -303,6 +303,74 @@ def test_a_full_disk(folder):
     assert process.stderr == "softkmeans: error: No space left on device\n"
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "log"])
+@pytest.mark.parametrize("old", ["", "of before\n"], ids=["new", "old"])
+def test_a_log_is_not_replaced(command, folder, path, old):
+    if not Path(path).exists() and path != "log":
+        pytest.skip(f"there is no {path}")
+    options = ["data.npy", "--n-clusters", 3]
+    _, summary, _ = command(*options, "--save", "m.joblib")
+    Path("log").write_text(old)
+    with open("log", "ab" if old else "wb") as log:
+        process = run(
+            *(*options, "--save", path),
+            cwd=folder,
+            capture_output=False,
+            stdout=log,
+            stderr=subprocess.PIPE,
+        )
+    assert (process.returncode, process.stderr) == (0, "")
+    before, number, after = Path("log").read_bytes().partition(b"\nseconds")
+    expected = summary.partition("\nseconds")[0].encode()
+    assert before == old.encode() + Path("m.joblib").read_bytes() + expected
+    assert number
+    assert after.endswith(b"of the fit\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "path"),
+    [
+        ("--output", "m.csv", "/dev/stdout"),
+        ("--save", "m.joblib", "/dev/fd/1"),
+        ("--plot", "p.png", "link.png"),
+        ("--plot", "p.svg", "link.svg"),
+    ],
+)
+def test_every_output_into_a_pipe(command, folder, option, file, path):
+    if path.startswith("link"):
+        Path(path).symlink_to("/dev/stdout")
+    options = ["data.npy", "--n-clusters", 3, "--quiet"]
+    assert command(*options, option, file) == (0, "", "")
+    process = run(*options, option, path, cwd=folder, text=False)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout == Path(file).read_bytes()
+
+
+def test_memberships_of_new_rows_into_a_pipe(done, folder):
+    process = run(
+        *("predict", done[0] / "m.joblib", "mixed.csv"),
+        *("--output", "/dev/stdout", "--quiet"),
+        cwd=folder,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == (done[0] / "m.csv").read_text()
+
+
+def test_what_a_killed_run_left(folder):
+    line = """
+import os, signal, sys
+from sk_softkmeans import __main__
+__main__.draw = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+__main__.main(sys.argv[1:])
+"""
+    args = ["data.npy", "--n-clusters", 3, *OUTPUTS]
+    before = names(folder)
+    assert run(*args, cwd=folder, command=[sys.executable, "-c", line]).returncode < 0
+    assert len(names(folder)) == len(before) + 3
+    assert run(*args, cwd=folder).returncode == 0
+    assert names(folder) == sorted([*before, "m.csv", "m.joblib", "p.png"])
+
+
 def test_letters_that_the_terminal_does_not_know(tmp_path):
     pd.DataFrame({"größe": [0.5, 1, 9]}).to_csv(tmp_path / "maß.csv", index=False)
     process = run(
@@ -837,6 +905,10 @@ MISTAKES = [
     ("data.csv --output folder.csv", "folder.csv cannot be written: it is not a reg"),
     (f"data.csv --save {'x' * 300}", "File name too long"),
     ("data.csv --output m.tsv", "m.tsv must end in '.csv'"),
+    ("data.csv --output m", "m must end in '.csv'"),
+    ("data.csv --output /dev/null.txt", "/dev/null.txt must end in '.csv'"),
+    ("data.csv --plot /dev/null", "/dev/null must end in '.png', '.pdf', '.svg'"),
+    ("data.csv --save /dev/fd/987654", "987654 cannot be written: Bad file descriptor"),
     ("data.csv --plot p.csv", "p.csv must end in '.png', '.pdf', '.svg'"),
     ("data.csv --plot png", "png must end in '.png'"),
     ("data.csv --output data.csv", "data.csv is given twice"),
