@@ -80,6 +80,19 @@ def mistakes():
         raise CommandError(str(error)) from error
 
 
+@contextmanager
+def named(path):
+    """Name the file that is written in an error of the system that names none."""
+    try:
+        yield
+    except OSError as error:
+        # Who reads a pipe may have enough.
+        if path is None or error.filename or isinstance(error, BrokenPipeError):
+            raise
+        reason = error.strerror or error
+        raise CommandError(f"{path} cannot be written: {reason}") from error
+
+
 def cluster(argv):
     """Cluster a file."""
     args = fit_parser().parse_args(argv)
@@ -104,11 +117,13 @@ def cluster(argv):
         with bar.fitting(model[-1]), mistakes():
             model.fit(table.X)
         seconds = perf_counter() - start
-        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+        with named(args.output):
+            labels, certainties = write_memberships(model, table.X, output, bar.batches)
         if saved:
-            joblib.dump(model, saved)
+            with named(args.save):
+                joblib.dump(model, saved)
         if picture:
-            with mistakes():
+            with named(args.plot), mistakes():
                 draw(picture, form, model, table.X, labels, certainties)
         summary = []
         if not args.quiet:
@@ -180,7 +195,7 @@ def predict(argv):
         if not printed:
             output = stack.enter_context(whole_file(args.output, "w"))
         table = read_for(model, args.data, bar.open)
-        with mistakes():
+        with named(args.output), mistakes():
             labels, certainties = write_memberships(model, table.X, output, bar.batches)
     if not (printed or args.quiet):
         show(table_line(args.data, table), "")
@@ -255,7 +270,7 @@ def main(argv=None):
             return 1
         except OSError as error:
             empty_output()
-            # What fails while it writes to an open file knows of no name.
+            # Standard output has no name.
             where = f"{error.filename}: " if error.filename else ""
             tell("error", f"{where}{error.strerror or error}")
             return 2

@@ -63,16 +63,15 @@ def in_place(path):
     file of its streams, and the path if that leads to one of another process, to a pipe
     or to a device as a terminal.
     """
-    link = path
+    link = Path(path)
     for _ in range(_LINKS):
-        folder, name = os.path.split(link)
-        link = os.path.join(os.path.realpath(folder), name)
-        if found := _DESCRIPTOR.fullmatch(link):
+        link = Path(os.path.realpath(link.parent), link.name)
+        if found := _DESCRIPTOR.fullmatch(str(link)):
             process, number = found.groups()
             return int(number) if process in (None, str(os.getpid())) else path
         if not os.path.islink(link):
             break
-        link = os.path.join(os.path.dirname(link), os.readlink(link))
+        link = link.parent / os.readlink(link)
     with suppress(OSError):
         status = os.stat(path)
         if stat.S_ISFIFO(status.st_mode) or stat.S_ISCHR(status.st_mode):
@@ -82,6 +81,18 @@ def in_place(path):
             if os.path.samestat(status, os.fstat(number)):
                 return number
     return None
+
+
+@contextmanager
+def _writing(path):
+    """Name the file that the system does not let us write."""
+    try:
+        yield
+    except BrokenPipeError:
+        # No fault: who reads has enough.
+        raise
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
@@ -100,20 +111,18 @@ def _replaced(path, mode, text):
     with _writing(path):
         part, file = _new_part(target.with_name(name), mode, text)
     try:
-        yield file
-        with _writing(path):
-            file.flush()
-            os.fsync(file.fileno())
-            if target.exists():
-                shutil.copymode(target, part)
-            if fcntl is None:
-                # An open file cannot be moved on Windows; elsewhere that ends its lock.
-                file.close()
-            part.replace(target)
+        with _closing(file):
+            yield file
+            with _writing(path):
+                file.flush()
+                os.fsync(file.fileno())
+                if target.exists():
+                    shutil.copymode(target, part)
+                if fcntl is None:
+                    # Windows moves no open file; elsewhere that would end its lock.
+                    file.close()
+                part.replace(target)
     finally:
-        with suppress(OSError):
-            # What could not be written fails again.
-            file.close()
         part.unlink(missing_ok=True)
 
 
@@ -123,25 +132,23 @@ def _poured(path, place, mode, text):
     with _writing(path):
         number = _descriptor(place)
     try:
-        with TemporaryFile(f"{mode}+", **text) as file:
+        with _closing(TemporaryFile(f"{mode}+", **text)) as file:
             yield file
-            file.seek(0)
             with _writing(path), open(number, mode, closefd=False, **text) as there:
+                file.seek(0)
                 shutil.copyfileobj(file, there)
     finally:
         os.close(number)
 
 
 @contextmanager
-def _writing(path):
-    """Name the file that the system does not let us write."""
+def _closing(file):
+    """Close a file in which nothing is left but what could not be written."""
     try:
-        yield
-    except BrokenPipeError:
-        # No fault: who reads has enough.
-        raise
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 def _remove_left(folder, name):

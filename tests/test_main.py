@@ -1003,30 +1003,35 @@ def test_a_mistake_about_a_model_that_was_trusted(command, crowded):
     assert Path("old.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize("place", ["Pipeline.fit", "draw", "joblib.dump"])
 @pytest.mark.parametrize(
-    ("error", "code", "message"),
+    ("place", "where"),
     [
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (
-            OSError(errno.ENOSPC, "No space left on device"),
-            2,
-            "No space left on device",
-        ),
-        (OSError(errno.EIO, "Input/output error", "x"), 2, "x: Input/output error"),
-        (OSError("no reason"), 2, "no reason"),
+        ("Pipeline.fit", ""),
+        ("write_memberships", "old.csv cannot be written: "),
+        ("joblib.dump", "old.joblib cannot be written: "),
+        ("draw", "old.png cannot be written: "),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "args", "code", "message"),
+    [
+        (KeyboardInterrupt, (), 130, "interrupted"),
+        (OSError, (errno.ENOSPC, "No space left"), 2, "{where}No space left"),
+        (OSError, (errno.EIO, "Input/output error", "x"), 2, "x: Input/output error"),
+        (OSError, ("no reason",), 2, "{where}no reason"),
     ],
     ids=["interrupt", "full", "named", "bare"],
 )
 def test_late_errors_change_nothing(
-    command, crowded, place, error, code, message, monkeypatch
+    command, crowded, place, where, error, args, code, message, monkeypatch
 ):
-    def fail(*args, **options):
-        raise error
+    def fail(*_):
+        raise error(*args)
 
     monkeypatch.setattr(f"sk_softkmeans.__main__.{place}", fail)
     before = contents(crowded)
     found = command("data.csv", "--n-clusters", 3, *OLD)
+    message = message.format(where=where)
     assert found == (code, "", f"softkmeans: error: {message}\n")
     assert contents(crowded) == before
 

@@ -40,6 +40,20 @@ def old(tmp_path):
     return path
 
 
+@pytest.fixture
+def descriptor(old):
+    """Return what opens the old file as who calls the command would."""
+    with ExitStack() as stack:
+
+        def opened(flags):
+            number = os.open(old, flags)
+            stack.callback(os.close, number)
+            os.set_inheritable(number, True)
+            return number
+
+        yield opened
+
+
 def test_nothing_is_seen_before_the_end(old, tmp_path):
     with whole_file(str(old), "w") as file:
         file.write("new")
@@ -175,19 +189,22 @@ def test_what_cannot_be_written(old, tmp_path, name, message):
     assert names(tmp_path) == before
 
 
-def test_a_full_disk_is_no_reason_to_forget_the_name(old, tmp_path):
+@pytest.mark.parametrize("place", ["file", "descriptor"])
+def test_a_full_disk_is_no_reason_to_forget_the_name(old, descriptor, place):
+    number = descriptor(os.O_WRONLY | os.O_APPEND)
+    path = old if place == "file" else f"/dev/fd/{number}"
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
         with (
-            pytest.raises(CommandError, match=f"^{old} cannot be written: File too"),
-            whole_file(str(old), "wb") as file,
+            pytest.raises(CommandError, match=f"^{path} cannot be written: File too"),
+            whole_file(str(path), "wb") as file,
         ):
             file.write(bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert old.read_text() == "old"
-    assert names(tmp_path) == ["old.csv"]
+    assert names(old.parent) == ["old.csv"]
 
 
 def test_a_file_that_is_read_only(old, monkeypatch):
@@ -200,20 +217,6 @@ def test_a_file_that_is_read_only(old, monkeypatch):
 
 
 # What cannot be replaced.
-
-
-@pytest.fixture
-def descriptor(old):
-    """Return what opens the old file as who calls the command would."""
-    with ExitStack() as stack:
-
-        def opened(flags):
-            number = os.open(old, flags)
-            stack.callback(os.close, number)
-            os.set_inheritable(number, True)
-            return number
-
-        yield opened
 
 
 def write(path, mode="w"):
@@ -251,9 +254,12 @@ def test_a_descriptor_behind_links(old, descriptor, tmp_path, monkeypatch):
     (tmp_path / "second").symlink_to(f"/dev/fd/{number}")
     (tmp_path / "folder").symlink_to("/dev/fd")
     monkeypatch.chdir(tmp_path / "there")
-    write("first")
-    write(f"../folder/{number}")
-    assert old.read_text() == "oldnewnew"
+    paths = ["first", f"../folder/{number}", f"/dev/fd/{number}/", "first/."]
+    paths += [f"/dev//fd/./{number}", f"/dev/fd/../fd/{number}"]
+    for path in paths:
+        old.write_text("old")
+        write(path)
+        assert old.read_text() == "oldnew"
 
 
 def test_a_file_without_a_name(old, descriptor, tmp_path):
