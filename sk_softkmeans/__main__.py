@@ -9,6 +9,7 @@ import sys
 import warnings
 from contextlib import ExitStack, contextmanager
 from itertools import combinations
+from pathlib import Path
 from time import perf_counter
 
 import joblib
@@ -19,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_softkmeans._base import BaseSoftKMeans
 from sk_softkmeans._mistakes import CommandError, printable
 from sk_softkmeans._options import ESTIMATORS, TRUST, fit_parser, predict_parser
-from sk_softkmeans._outputs import whole_file, write_memberships
+from sk_softkmeans._outputs import in_place, whole_file, write_memberships
 from sk_softkmeans._picture import draw, picture_format
 from sk_softkmeans._progress import make_bar
 from sk_softkmeans._summary import (
@@ -58,8 +59,13 @@ def check_distinct(*paths):
 
 
 def check_csv(path):
-    """Raise if the suffix of the memberships promises another format."""
-    if path is not None and not path.lower().endswith(".csv"):
+    """Raise if the suffix of the memberships promises another format.
+
+    Standard output has none, nor have pipes.
+    """
+    if path is None or (not Path(path).suffix and in_place(path) is not None):
+        return
+    if not path.lower().endswith(".csv"):
         raise CommandError(
             f"{path} must end in '.csv', in which memberships are written"
         )
@@ -72,6 +78,19 @@ def mistakes():
         yield
     except (TypeError, ValueError) as error:
         raise CommandError(str(error)) from error
+
+
+@contextmanager
+def named(path):
+    """Name the file that is written in an error of the system that names none."""
+    try:
+        yield
+    except OSError as error:
+        # Who reads a pipe may have enough.
+        if path is None or error.filename or isinstance(error, BrokenPipeError):
+            raise
+        reason = error.strerror or error
+        raise CommandError(f"{path} cannot be written: {reason}") from error
 
 
 def cluster(argv):
@@ -98,11 +117,13 @@ def cluster(argv):
         with bar.fitting(model[-1]), mistakes():
             model.fit(table.X)
         seconds = perf_counter() - start
-        labels, certainties = write_memberships(model, table.X, output, bar.batches)
+        with named(args.output):
+            labels, certainties = write_memberships(model, table.X, output, bar.batches)
         if saved:
-            joblib.dump(model, saved)
+            with named(args.save):
+                joblib.dump(model, saved)
         if picture:
-            with mistakes():
+            with named(args.plot), mistakes():
                 draw(picture, form, model, table.X, labels, certainties)
         summary = []
         if not args.quiet:
@@ -122,8 +143,10 @@ def load_model(path):
     """Return the fitted estimator of a file."""
     try:
         model = joblib.load(path)
-    except (OSError, MemoryError):
+    except OSError:
         raise
+    except MemoryError as error:
+        raise CommandError(f"{path} does not fit in memory") from error
     except Exception as error:
         # The bytes of a file that is no pickle can mean anything.
         raise CommandError(f"{path} cannot be loaded as a model ({error!r})") from error
@@ -172,7 +195,7 @@ def predict(argv):
         if not printed:
             output = stack.enter_context(whole_file(args.output, "w"))
         table = read_for(model, args.data, bar.open)
-        with mistakes():
+        with named(args.output), mistakes():
             labels, certainties = write_memberships(model, table.X, output, bar.batches)
     if not (printed or args.quiet):
         show(table_line(args.data, table), "")
@@ -247,7 +270,7 @@ def main(argv=None):
             return 1
         except OSError as error:
             empty_output()
-            # What fails while it writes to an open file knows of no name.
+            # Standard output has no name.
             where = f"{error.filename}: " if error.filename else ""
             tell("error", f"{where}{error.strerror or error}")
             return 2

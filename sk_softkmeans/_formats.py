@@ -8,10 +8,14 @@ at given positions. Its errors are any that a parser raises.
 import csv
 import warnings
 from functools import partial
+from textwrap import shorten
 
 import numpy as np
 
 from sk_softkmeans._mistakes import CommandError, listed, require
+
+# A description of fields can have thousands of them.
+_SHOWN = 60
 
 
 class Text:
@@ -84,6 +88,8 @@ class Parquet:
 
     def read(self, columns):
         """Return the columns at these positions."""
+        # Fails at once where all cannot fit: the parts would, until none is left.
+        np.empty((self._file.metadata.num_rows, len(columns)))
         table = self._file.read(columns=[self.names[i] for i in columns])
         return table.to_pandas(ignore_metadata=True)
 
@@ -100,17 +106,21 @@ class Array:
 
     def __init__(self, path, opened):
         try:
-            self._array = self._load(path)
+            self._array = np.asanyarray(self._load(path))
         except ValueError as error:
             # NumPy would advise to allow the objects.
             raise CommandError("holds Python objects or is damaged") from error
+        if self._array.dtype.kind not in "biuf":
+            dtype = shorten(str(self._array.dtype), _SHOWN, placeholder="...")
+            raise CommandError(f"must hold numbers, got {dtype}")
+        if self._array.shape[:1] == (0,):
+            # It may claim any number of columns, each of which has a name.
+            raise CommandError("has no rows")
         if self._array.ndim != 2 or not self._array.shape[1]:
             raise CommandError(
                 f"must hold an array of rows and columns, got one of shape "
                 f"{self._array.shape}"
             )
-        if self._array.dtype.kind not in "biuf":
-            raise CommandError(f"must hold numbers, got {self._array.dtype}")
         self.names = default_names(self._array.shape[1])
 
     @staticmethod

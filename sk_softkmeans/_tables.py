@@ -55,13 +55,17 @@ def read_table(path, columns=None, opened=open):
             positions = _choose(source.names, columns)
             X = _parsed(source.read, positions)
         names = [source.names[i] for i in positions]
-        if not isinstance(X, np.ndarray):
+        if isinstance(X, np.ndarray):
+            X = _as_floats(X)
+        else:
             X = _as_numbers(X, names, advise=columns is None)
         _check_rows(X, names)
         if source.named:
             X = require("pandas").DataFrame(X, columns=names, copy=False)
     except CommandError as error:
         raise CommandError(f"{path} {error}") from error
+    except MemoryError as error:
+        raise CommandError(f"{path} does not fit in memory") from error
     return Table(X, names, _others(source.names, positions), source.note)
 
 
@@ -113,6 +117,14 @@ def _others(names, positions):
     return [names[i] or f"column {i + 1} (no name)" for i in others]
 
 
+def _as_floats(array):
+    """Return the floats of an array, itself if that is what it holds."""
+    dtype = np.float32 if array.dtype.type is np.float32 else np.float64
+    with np.errstate(over="ignore"):
+        # Too large is infinite, as in a text.
+        return array.astype(dtype, copy=False)
+
+
 def _as_numbers(frame, names, advise):
     """Return the floats of a data frame, float32 if all columns are.
 
@@ -155,7 +167,11 @@ def _to_numbers(pandas, column):
     if pandas.api.types.is_numeric_dtype(column.dtype):
         return column
     if column.dtype == object or pandas.api.types.is_string_dtype(column.dtype):
-        return pandas.to_numeric(column, errors="coerce")
+        try:
+            return pandas.to_numeric(column, errors="coerce")
+        except OverflowError:
+            # A whole number that no float holds is infinite as a text.
+            return pandas.to_numeric(column.astype(str), errors="coerce")
     # Dates and categories, which pandas would count.
     return pandas.Series(np.nan, index=column.index)
 

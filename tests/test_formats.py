@@ -1,6 +1,7 @@
 """Every format of data files: the names of columns, and the columns."""
 
 import sys
+from zipfile import ZipFile
 
 import joblib
 import numpy as np
@@ -216,13 +217,25 @@ def test_of_several_arrays_the_one_called_x(tmp_path):
         ({"X": VALUES * 1j}, "must hold numbers, got complex128$"),
         ({"X": [["1", "2"]]}, "must hold numbers, got <U1$"),
         ({"X": np.zeros((1, 1), "M8[s]")}, r"must hold numbers, got datetime64\[s\]$"),
-        ({"X": np.zeros((1, 1), "f8,i4")}, "must hold numbers, got "),
+        ({"X": np.zeros((1, 1), "m8[D]")}, r"must hold numbers, got timedelta64\[D\]$"),
+        ({"X": np.zeros((1, 1), "f8,i4")}, r"hold numbers, got \[\('f0', '<f8'\), \("),
+        # Rows of fields.
+        ({"X": np.zeros(9, "f8,i4")}, r"must hold numbers, got \[\('f0', '<f8'\), \("),
+        ({"X": np.zeros(9, ",".join(99 * ["f8"]))}, r"numbers, got .{,60}\.\.\.$"),
+        ({"X": np.zeros((1, 1), "V3")}, r"must hold numbers, got \|V3$"),
         ({"X": np.array([[RunsCode()]])}, "holds Python objects or is damaged$"),
     ],
 )
 def test_archives_without_a_table(tmp_path, arrays, message):
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(CommandError, match=message):
+        opened(tmp_path / "data.npz")
+
+
+def test_an_archive_of_other_files(tmp_path):
+    with ZipFile(tmp_path / "data.npz", "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    with pytest.raises(CommandError, match=r"must hold numbers, got \|S5$"):
         opened(tmp_path / "data.npz")
 
 

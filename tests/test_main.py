@@ -303,6 +303,74 @@ def test_a_full_disk(folder):
     assert process.stderr == "softkmeans: error: No space left on device\n"
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "log"])
+@pytest.mark.parametrize("old", ["", "of before\n"], ids=["new", "old"])
+def test_a_log_is_not_replaced(command, folder, path, old):
+    if not Path(path).exists() and path != "log":
+        pytest.skip(f"there is no {path}")
+    options = ["data.npy", "--n-clusters", 3]
+    _, summary, _ = command(*options, "--save", "m.joblib")
+    Path("log").write_text(old)
+    with open("log", "ab" if old else "wb") as log:
+        process = run(
+            *(*options, "--save", path),
+            cwd=folder,
+            capture_output=False,
+            stdout=log,
+            stderr=subprocess.PIPE,
+        )
+    assert (process.returncode, process.stderr) == (0, "")
+    before, number, after = Path("log").read_bytes().partition(b"\nseconds")
+    expected = summary.partition("\nseconds")[0].encode()
+    assert before == old.encode() + Path("m.joblib").read_bytes() + expected
+    assert number
+    assert after.endswith(b"of the fit\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "path"),
+    [
+        ("--output", "m.csv", "/dev/stdout"),
+        ("--save", "m.joblib", "/dev/fd/1"),
+        ("--plot", "p.png", "link.png"),
+        ("--plot", "p.svg", "link.svg"),
+    ],
+)
+def test_every_output_into_a_pipe(command, folder, option, file, path):
+    if path.startswith("link"):
+        Path(path).symlink_to("/dev/stdout")
+    options = ["data.npy", "--n-clusters", 3, "--quiet"]
+    assert command(*options, option, file) == (0, "", "")
+    process = run(*options, option, path, cwd=folder, text=False)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert process.stdout == Path(file).read_bytes()
+
+
+def test_memberships_of_new_rows_into_a_pipe(done, folder):
+    process = run(
+        *("predict", done[0] / "m.joblib", "mixed.csv"),
+        *("--output", "/dev/stdout", "--quiet"),
+        cwd=folder,
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout == (done[0] / "m.csv").read_text()
+
+
+def test_what_a_killed_run_left(folder):
+    line = """
+import os, signal, sys
+from sk_softkmeans import __main__
+__main__.draw = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+__main__.main(sys.argv[1:])
+"""
+    args = ["data.npy", "--n-clusters", 3, *OUTPUTS]
+    before = names(folder)
+    assert run(*args, cwd=folder, command=[sys.executable, "-c", line]).returncode < 0
+    assert len(names(folder)) == len(before) + 3
+    assert run(*args, cwd=folder).returncode == 0
+    assert names(folder) == sorted([*before, "m.csv", "m.joblib", "p.png"])
+
+
 def test_letters_that_the_terminal_does_not_know(tmp_path):
     pd.DataFrame({"größe": [0.5, 1, 9]}).to_csv(tmp_path / "maß.csv", index=False)
     process = run(
@@ -456,6 +524,28 @@ def test_every_format(fitted, X, folder, suffix):
     out, *found = fitted(file, "--n-clusters", 3)
     assert out.startswith(f"{file}: 90 rows, 3 columns\n")
     assert_is_fit(make_pipeline(SoftKMeans(3, random_state=0)), X, *found)
+
+
+@pytest.mark.parametrize("scale", [[], ["--scale"]], ids=["raw", "scaled"])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("?", 0, 1), ("i1", -128, 127), ("u1", 0, 255), (">i2", -(2**15), 2**15 - 1)]
+    + [("f2", -60_000, 60_000), ("u8", 0, 2**63)],
+)
+def test_arithmetic_is_not_that_of_the_file(command, folder, dtype, low, high, scale):
+    X = np.tile([[low, high], [high, low]], (20, 1)).astype(dtype)
+    X[:3, 0] = low
+    np.save("small.npy", X)
+    np.save("wide.npy", X.astype(float))
+    texts = []
+    for name in ("small", "wide"):
+        files = ["--save", "m.joblib", "--output", "m.csv", "--plot", "p.png"]
+        code, out, err = command(f"{name}.npy", "--n-clusters", 2, *files, *scale)
+        assert (code, err) == (0, "")
+        predicted = command("predict", "m.joblib", f"{name}.npy", "--quiet")
+        texts.append((without_seconds(out).split("\n", 1)[1], predicted))
+    assert texts[0] == texts[1]
+    assert "x0 +" in texts[0][0]
 
 
 @pytest.mark.parametrize("order", [NAMES[::-1], ["length", "width"], ["height"]])
@@ -815,6 +905,10 @@ MISTAKES = [
     ("data.csv --output folder.csv", "folder.csv cannot be written: it is not a reg"),
     (f"data.csv --save {'x' * 300}", "File name too long"),
     ("data.csv --output m.tsv", "m.tsv must end in '.csv'"),
+    ("data.csv --output m", "m must end in '.csv'"),
+    ("data.csv --output /dev/null.txt", "/dev/null.txt must end in '.csv'"),
+    ("data.csv --plot /dev/null", "/dev/null must end in '.png', '.pdf', '.svg'"),
+    ("data.csv --save /dev/fd/987654", "987654 cannot be written: Bad file descriptor"),
     ("data.csv --plot p.csv", "p.csv must end in '.png', '.pdf', '.svg'"),
     ("data.csv --plot png", "png must end in '.png'"),
     ("data.csv --output data.csv", "data.csv is given twice"),
@@ -909,30 +1003,35 @@ def test_a_mistake_about_a_model_that_was_trusted(command, crowded):
     assert Path("old.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize("place", ["Pipeline.fit", "draw", "joblib.dump"])
 @pytest.mark.parametrize(
-    ("error", "code", "message"),
+    ("place", "where"),
     [
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (
-            OSError(errno.ENOSPC, "No space left on device"),
-            2,
-            "No space left on device",
-        ),
-        (OSError(errno.EIO, "Input/output error", "x"), 2, "x: Input/output error"),
-        (OSError("no reason"), 2, "no reason"),
+        ("Pipeline.fit", ""),
+        ("write_memberships", "old.csv cannot be written: "),
+        ("joblib.dump", "old.joblib cannot be written: "),
+        ("draw", "old.png cannot be written: "),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "args", "code", "message"),
+    [
+        (KeyboardInterrupt, (), 130, "interrupted"),
+        (OSError, (errno.ENOSPC, "No space left"), 2, "{where}No space left"),
+        (OSError, (errno.EIO, "Input/output error", "x"), 2, "x: Input/output error"),
+        (OSError, ("no reason",), 2, "{where}no reason"),
     ],
     ids=["interrupt", "full", "named", "bare"],
 )
 def test_late_errors_change_nothing(
-    command, crowded, place, error, code, message, monkeypatch
+    command, crowded, place, where, error, args, code, message, monkeypatch
 ):
-    def fail(*args, **options):
-        raise error
+    def fail(*_):
+        raise error(*args)
 
     monkeypatch.setattr(f"sk_softkmeans.__main__.{place}", fail)
     before = contents(crowded)
     found = command("data.csv", "--n-clusters", 3, *OLD)
+    message = message.format(where=where)
     assert found == (code, "", f"softkmeans: error: {message}\n")
     assert contents(crowded) == before
 
@@ -977,10 +1076,18 @@ def test_too_little_memory(command, crowded, monkeypatch):
         raise MemoryError
 
     before = contents(crowded)
-    for place in (pd, "read_csv"), (__main__.Pipeline, "fit"):
+    for place, line, message in (
+        ((pd, "read_csv"), "data.csv", "data.csv does not fit in memory"),
+        ((np, "isfinite"), "data.npy", "data.npy does not fit in memory"),
+        ((pd, "DataFrame"), "data.csv", "data.csv does not fit in memory"),
+        ((__main__.Pipeline, "fit"), "data.csv", "there is not enough memory"),
+        ((joblib, "load"), "predict m.joblib data.csv", "m.joblib does not fit in mem"),
+    ):
+        args = line.split()
+        options = ["--quiet"] if args[0] == "predict" else OLD
         with monkeypatch.context() as patch:
             patch.setattr(*place, fail)
-            assert_one_error(*command("data.csv", *OLD), "there is not enough memory")
+            assert_one_error(*command(*args, *options), f"error: {message}")
     assert contents(crowded) == before
 
 

@@ -3,6 +3,9 @@
 import datetime
 import re
 from decimal import Decimal
+from io import BytesIO
+from types import SimpleNamespace
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -80,6 +83,78 @@ def test_default_names_can_be_chosen(table):
 def test_truth_is_1(table):
     X, _, _, _ = table("a,b\nTrue,0.5\nFalse,2\n")
     assert_array_equal(X, [[1, 0.5], [0, 2]])
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [("f4", "f4"), (">f4", "f4"), ("f8", "f8"), (">f8", "f8"), ("f2", "f8")]
+    + [(dtype, "f8") for dtype in ("?", "i1", "u1", ">i2", "i4", "u8", "g")],
+)
+def test_arrays_become_floats(tmp_path, suffix, dtype, kept):
+    values = np.array([[0, 1, 1], [1, 0, 1]], dtype)
+    (np.save if suffix == ".npy" else np.savez)(tmp_path / f"data{suffix}", values)
+    for columns in (None, ["x2", "x0"]):
+        X = read_table(str(tmp_path / f"data{suffix}"), columns).X
+        assert X.dtype == kept
+        assert X.dtype.isnative
+        assert_array_equal(X, values if columns is None else values[:, [2, 0]])
+
+
+def test_floats_stay_on_disk(tmp_path):
+    np.save(tmp_path / "data.npy", np.eye(3))
+    X = read_table(str(tmp_path / "data.npy")).X
+    assert isinstance(X, np.memmap)
+    assert X.filename == tmp_path / "data.npy"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([True, False]),
+        pa.array([1, 0], pa.int8()),
+        pa.array([1, 0], pa.uint64()),
+        pa.array(np.array([1, 0], np.float16)),
+        pa.array([Decimal("1.0"), Decimal("0.0")]),
+        pa.array([1, 0]).dictionary_encode(),
+        pd.array([1, 0], "Int8"),
+        pd.array([True, False], "boolean"),
+        pd.array([1, 0], "int8[pyarrow]"),
+    ],
+    ids=str,
+)
+def test_columns_of_parquet_become_floats(tmp_path, column):
+    frame = pd.DataFrame(
+        {"a": column.to_pandas() if hasattr(column, "type") else column}
+    )
+    frame.to_parquet(tmp_path / "pandas.parquet")
+    if isinstance(column, pa.Array):
+        pq.write_table(pa.table({"a": column}), tmp_path / "arrow.parquet")
+    for path in tmp_path.iterdir():
+        X = read_table(str(path)).X
+        assert (X.dtypes == np.float64).all()
+        assert_array_equal(X, [[1], [0]])
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_whole_numbers_of_any_length(table, digits):
+    text = f"a\n{'9' * digits}\n1\n"
+    if digits == 30:
+        assert_array_equal(table(text).X, [[1e30], [1]])
+    else:
+        with pytest.raises(
+            CommandError, match=r"values: 1, the first \(inf\) in row 0"
+        ):
+            table(text)
+
+
+def test_numbers_that_float64_does_not_hold(tmp_path):
+    np.save(tmp_path / "data.npy", np.full((2, 1), np.finfo("g").max))
+    if np.finfo("g").max == np.finfo("f8").max:
+        assert_array_equal(np.isfinite(read_table(str(tmp_path / "data.npy")).X), True)
+    else:
+        with pytest.raises(CommandError, match=r"values: 2, the first \(inf\)"):
+            read_table(str(tmp_path / "data.npy"))
 
 
 @pytest.mark.parametrize("dtypes", [["f4", "f4"], ["f4", "f8"], ["f4", "i2"]])
@@ -217,6 +292,58 @@ def test_damaged_parquet(tmp_path):
         path.write_bytes(content)
         with pytest.raises(CommandError, match="cannot be read, is it damaged?"):
             read_table(str(path))
+
+
+def claim(path, shape, dtype="<f8"):
+    """Write the header of an array that is not there, in an archive or not."""
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+    content = BytesIO()
+    np.lib.format.write_array_header_1_0(content, header)
+    if path.suffix == ".npy":
+        path.write_bytes(content.getvalue() + bytes(16))
+    else:
+        with ZipFile(path, "w") as archive:
+            archive.writestr("X.npy", content.getvalue() + bytes(16))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    "shape",
+    [(2**50, 1), (1, 2**50), (2**31, 2**31), (2**62, 4), (2**80, 1), (-1, 2)],
+    ids=str,
+)
+def test_arrays_that_are_too_large_to_be_true(tmp_path, suffix, shape):
+    path = tmp_path / f"data{suffix}"
+    claim(path, shape)
+    with pytest.raises(CommandError, match="does not fit in memory$|damaged") as raised:
+        read_table(str(path))
+    assert str(raised.value).startswith(f"{path} ")
+
+
+def test_an_archive_that_is_larger_than_the_memory(tmp_path):
+    claim(tmp_path / "data.npz", (2**50, 1))
+    with pytest.raises(CommandError, match=r"data\.npz does not fit in memory$"):
+        read_table(str(tmp_path / "data.npz"))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("shape", [(0, 2**58), (0, 3), (0, 0)], ids=str)
+def test_many_columns_without_rows(tmp_path, suffix, shape):
+    path = tmp_path / f"data{suffix}"
+    claim(path, shape)
+    with pytest.raises(CommandError, match="has no rows$"):
+        read_table(str(path))
+
+
+def test_parquet_that_is_larger_than_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "data.parquet"
+    pd.DataFrame({"a": [1.0]}).to_parquet(path)
+    many = SimpleNamespace(num_rows=2**50)
+    monkeypatch.setattr(pq.ParquetFile, "metadata", many)
+    # What is read a part at a time would fill the memory.
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(CommandError, match=r"data\.parquet does not fit in memory$"):
+        read_table(str(path))
 
 
 def test_files_that_are_no_data_files(tmp_path):
