@@ -329,6 +329,11 @@ class Truncated:
         """Return Omega(u), the least value of the negentropy."""
         return self.full.uniform(n_clusters)
 
+    def largest_value(self, n_clusters):
+        """Return what no value of `respond` is above."""
+        lowest = 0.0 if self.log_shares is None else np.log(np.finfo(float).tiny)
+        return -self.uniform(n_clusters) - lowest
+
     def respond(self, z, out, layout=None):
         """Write the responsibilities times ``total`` to `out`, which is not `z`."""
         layout = layout or Grid(len(z))

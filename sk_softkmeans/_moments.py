@@ -7,7 +7,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-
 # The squared distance of two samples is at most this times the largest to the mean.
 _PAIR = 4
 

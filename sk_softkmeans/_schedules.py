@@ -243,8 +243,9 @@ class Geometric:
         # Above it memberships are the same for all clusters, but for rounding.
         hottest = largest / np.finfo(float).eps
         if hottest and first > hottest:
-            n_skipped = np.ceil(np.log(first / hottest) / -np.log(rate))
-            first = float(np.exp(np.log(first) + n_skipped * np.log(rate)))
+            fall = -np.log(rate)
+            n_skipped = np.ceil((np.log(first) - np.log(hottest)) / fall)
+            first = float(np.exp(np.log(first) - n_skipped * fall))
         self.first = max(first, last)
         # Constant data have no spread.
         self._least = max(last, _LEAST * min(first, spread or first))

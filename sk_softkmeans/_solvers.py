@@ -25,6 +25,8 @@ from sk_softkmeans._steps import DenseStep, m_step
 
 # Armijo's rule: the share of the fall that the slope promises.
 _SHARE = 1e-4
+# A step is no longer.
+_FARTHEST = float(np.sqrt(np.finfo(float).max)) * 1e-6
 # Of the loss, in units of the rounding of X: what may be no rise.
 _SLACK = 16
 # L-BFGS ends when an iteration lowers the loss by this share of tol times the scatter.
@@ -144,7 +146,10 @@ class LineSearch(Means):
             self._length /= 2
         else:
             self._start, self._base, self._length = centers, loss, 1.0
-            self._direction = m_step(stats) - centers
+            # A slope of the distortion may lead beyond all numbers whose squares are.
+            with np.errstate(over="ignore"):
+                direction = m_step(stats) - centers
+            self._direction = np.clip(direction, -_FARTHEST, _FARTHEST)
             self._slope = 2 * (stats.mass @ (self._direction**2).sum(axis=1))
         fall = _SHARE * self._length * self._slope
         self._limit = self._base - fall + _SLACK * self._eps * abs(self._base)

@@ -372,7 +372,8 @@ def divide(z, temperature, peak):
     else:
         z /= temperature
     largest = float(np.finfo(z.dtype).max)
-    if 4 * peak > largest * temperature:
+    # Python's numbers overflow in silence.
+    if 4 * float(peak) > largest * float(temperature):
         # -inf times a responsibility of 0 is no number.
         np.maximum(z, -largest, out=z)
 

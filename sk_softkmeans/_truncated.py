@@ -247,6 +247,22 @@ class TruncatedKMeans(BaseSoftKMeans):
             )
         return Truncated(full, n_active, np.zeros(self.n_clusters))
 
+    def _schedule(self, chunks, moments, assignment, unit):
+        """Return the schedule; a ValueError if free energies would not be finite.
+
+        That of few active clusters rises with the temperature without end.
+        """
+        schedule = super()._schedule(chunks, moments, assignment, unit)
+        if isinstance(assignment, Truncated) and not schedule.learned:
+            limit = np.finfo(float).max / assignment.largest_value(self.n_clusters)
+            limit = limit / moments.weight / unit
+            if schedule.temperature > limit:
+                raise ValueError(
+                    f"temperature must be at most {limit:.3g} for free energies to be "
+                    f"finite, got {schedule.temperature:.3g}."
+                )
+        return schedule
+
     def _search(self, chunks, moments, schedule, assignment):
         """Return what finds centers: that of soft k-means if all are active."""
         if not isinstance(assignment, Truncated):

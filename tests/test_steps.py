@@ -138,16 +138,21 @@ def test_one_sample_between_two_centers_by_hand():
 @pytest.mark.parametrize(
     ("dtype", "peak", "temperature", "expected"),
     [
-        (np.float64, 1.0, 0.0, (0.0, np.float64)),
-        (np.float64, 1.0, 1e-300, (1e-300, np.float64)),
-        (np.float64, 1e10, 1e-300, (0.0, np.float64)),
-        (np.float64, 0.0, 1e-300, (1e-300, np.float64)),
-        (np.float32, 1.0, 1.0, (1.0, np.float32)),
-        (np.float32, 1.0, 1e-5, (1e-5, np.float64)),
-        (np.float32, 1.0, 1e35, (1e35, np.float64)),
-        (np.float32, 1e10, 1e-30, (0.0, np.float32)),
-        (np.float32, 0.0, 1.0, (1.0, np.float64)),
+        (np.float64, 1.0, 0.0, np.float64),
+        (np.float64, 1.0, 1e-300, np.float64),
+        (np.float32, 1.0, 0.0, np.float32),
+        (np.float32, 1.0, 1.0, np.float32),
+        (np.float32, 1.0, 1e-5, np.float64),
+        (np.float32, 1.0, 1e35, np.float64),
+        (np.float32, 1e10, 1e-30, np.float64),
+        (np.float32, 0.0, 1.0, np.float64),
     ],
 )
 def test_precision(dtype, peak, temperature, expected):
     assert precision(temperature, peak, dtype) == expected
+
+
+def test_precision_to_an_accuracy():
+    # The rounding of float32 is 1.2e-7.
+    assert precision(1e-3, 1.0, np.float32, 1e-3) == np.float32
+    assert precision(1e-3, 1.0, np.float32, 1e-5) == np.float64
