@@ -8,6 +8,7 @@ order: the sum has the same bytes for any number of threads.
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from threading import Lock
 
@@ -16,7 +17,7 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from threadpoolctl import ThreadpoolController
 
-from sk_softkmeans._distances import Scratch, make_block
+from sk_softkmeans._distances import Scratch, full_columns, make_block
 
 # Bytes of the widest buffer of a chunk: about a core's share of the caches. Measured at
 # 64 and 256 clusters; smaller chunks lose to the interpreter, larger ones to memory.
@@ -77,14 +78,27 @@ single_threaded_blas = _SingleThreadedBlas()
 
 
 class Chunks:
-    """The rows of X with their weights, to be reduced chunk by chunk."""
+    """The rows of X with their weights, to be reduced chunk by chunk.
+
+    `shifted` are the columns in which CSR rows lose the origin.
+    """
 
     def __init__(self, X, sample_weight, n_clusters, n_threads, executor):
         self.X, self.sample_weight = X, sample_weight
         self.min_weight = sample_weight[sample_weight > 0].min()
-        self._slices = plan(X, n_clusters)
-        self._executor = executor
+        self._n_clusters, self._executor = n_clusters, executor
+        self._shift(full_columns(X, sample_weight) if issparse(X) else ())
         self._scratches = [Scratch() for _ in range(min(n_threads, len(self._slices)))]
+
+    def _shift(self, columns):
+        self.shifted = columns
+        self._slices = plan(self.X, max(self._n_clusters, len(columns)))
+
+    def shifting(self, columns):
+        """Return the same chunks with other columns shifted."""
+        chunks = copy(self)
+        chunks._shift(columns)
+        return chunks
 
     def reduce(self, work, origin, dtype):
         """Return the sum of ``work(block, weights)`` over all chunks, in their order.
@@ -105,7 +119,7 @@ class Chunks:
         """
 
         def _worker(scratch):
-            block = make_block(self.X, origin, dtype, scratch)
+            block = make_block(self.X, origin, dtype, scratch, self.shifted)
             return lambda part: work(block, part)
 
         workers = [_worker(scratch) for scratch in self._scratches]
@@ -113,7 +127,7 @@ class Chunks:
 
     def block_of(self, rows, origin, dtype):
         """Return a block of its own that holds these few rows."""
-        block = make_block(self.X[rows], origin, dtype, Scratch())
+        block = make_block(self.X[rows], origin, dtype, Scratch(), self.shifted)
         block.load(slice(0, len(rows)))
         return block
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
-from sk_softkmeans._distances import row_keys
+from sk_softkmeans._distances import row_keys, shift_columns
 from sk_softkmeans._steps import Stats
 from sk_softkmeans._validation import check_centers
 
@@ -78,6 +78,8 @@ class _Sample:
         # A power of two: the digits of the rows do not depend on their units.
         scale = np.frexp(np.sqrt(moments.variance))[1]
         if issparse(x):
+            x = shift_columns(x, moments.origin, chunks.shifted)
+            x = x.astype(chunks.X.dtype, copy=False)
             x.data = np.ldexp(x.data, -scale)
         else:
             x -= moments.origin

@@ -32,14 +32,22 @@ class Moments(NamedTuple):
     weight: float
 
 
+# An origin that is more than so many times as long as a sample is far from it costs that
+# sample digits, unless columns are shifted: those where the origin is far from 0, which
+# are those where it is at least this share of its largest entry.
+_NEAR, _SHARE = 2, 0.1
+
+
 @dataclass(slots=True)
 class _Spread:
     scatter: float
     peak: float
+    least: float
 
     def __iadd__(self, other):
         self.scatter += other.scatter
         self.peak = np.maximum(self.peak, other.peak)
+        self.least = np.minimum(self.least, other.least)
         return self
 
 
@@ -64,19 +72,37 @@ def data_moments(chunks):
 
 
 def extent(chunks, origin, points):
-    """Return the largest |x - origin|^2 of samples and points about the origin.
+    """Return chunks to see from an origin, and the largest |x - origin|^2.
 
-    A ValueError says that the dtype of X cannot hold it.
+    That is of samples and points about the origin. A ValueError says that the dtype of
+    X cannot hold it. No sample loses digits to the origin, and what is said of one does
+    not depend on weights.
     """
-    peak = float(_spread(chunks, origin).peak)
+    chunks, spread = _without_loss(chunks, origin)
     with np.errstate(over="ignore"):
-        peak = max(peak, float((points**2).sum(axis=1).max()))
+        peak = max(float(spread.peak), float((points**2).sum(axis=1).max()))
     if not peak <= _normal_range(chunks.X)[1]:
         raise _scale_error(chunks.X, peak)
-    return peak
+    return chunks, peak
+
+
+def _without_loss(chunks, origin):
+    """Return chunks that shift as many columns as samples near the origin need."""
+    if not issparse(chunks.X):
+        return chunks, _spread(chunks, origin)
+    rest, columns = np.abs(origin.astype(np.float64)), np.array([], dtype=int)
+    while True:
+        chunks = chunks.shifting(columns)
+        spread = _spread(chunks, origin)
+        if np.sqrt(spread.least) * _NEAR >= np.linalg.norm(rest) or not rest.any():
+            return chunks, spread
+        columns = np.flatnonzero(abs(origin) >= _SHARE * rest.max())
+        rest[columns] = 0
 
 
 def _scale_error(X, peak):
+    # Differences of infinite sums are no numbers.
+    peak = np.inf if np.isnan(peak) else peak
     return ValueError(
         f"The scale of X must let sums of squared distances be {X.dtype} numbers, got a"
         f" largest squared distance of {peak:.3g}. Rescale X, for example by "
@@ -87,24 +113,33 @@ def _scale_error(X, peak):
 def _spread(chunks, origin):
     def spread(block, weights):
         norms = block.norms()
-        return _Spread(weights @ norms, norms.max())
+        return _Spread(weights @ norms, norms.max(), norms.min())
 
     return chunks.reduce(spread, origin, np.dtype(np.float64))
 
 
 def _mean(chunks, weight):
     X = chunks.X
-    if issparse(X):
+    if issparse(X) and not len(chunks.shifted):
         return X.T @ chunks.sample_weight / weight
     # About a row that counts, an offset costs no digits and the mean of constants is
     # exact.
-    first = X[(chunks.sample_weight > 0).argmax()].astype(np.float64)
+    first = _row(chunks, (chunks.sample_weight > 0).argmax())
 
     def total(block, weights):
         return block.combine(weights)
 
     total = chunks.reduce(total, first, np.dtype(np.float64))
     return first + total / weight
+
+
+def _row(chunks, i):
+    """Return a row as an origin in float64: 0 where CSR rows lose none of it."""
+    if not issparse(chunks.X):
+        return chunks.X[i].astype(np.float64)
+    row, columns = np.zeros(chunks.X.shape[1]), chunks.shifted
+    row[columns] = chunks.X[[i]].toarray()[0, columns]
+    return row
 
 
 def _normal_range(X):

@@ -6,19 +6,14 @@
 
 import numpy as np
 
-from sk_softkmeans._distances import Centers
+from sk_softkmeans._distances import CLOSE, Centers, batches
 from sk_softkmeans._moments import extent
 from sk_softkmeans._steps import Assignment, precision
-
-# Below this share of |x| + |c| a distance is recomputed by direct differences.
-CLOSE = 1e-3
-# Entries of the differences that are held at a time for that.
-_BATCH = 2**17
 
 
 def read(chunks, cluster_centers, temperature, assignment, consume):
     """Return the sum over chunks of ``consume(rows, weights, Assignment)``."""
-    origin, points, peak = _frame(chunks, cluster_centers)
+    chunks, origin, points, peak = _frame(chunks, cluster_centers)
     temperature, dtype = precision(temperature, peak, chunks.X.dtype)
     centers = Centers(points, origin, dtype, cluster_centers)
 
@@ -68,13 +63,6 @@ def variance_floor(moments, dtype):
     return float(info.eps * moments.variance or info.tiny)
 
 
-def batches(n_pairs, n_features):
-    """Give slices of pairs, of which there may be none, for direct differences."""
-    size = max(1, _BATCH // n_features)
-    for start in range(0, n_pairs, size):
-        yield slice(start, start + size)
-
-
 class Distances:
     """Squared distances of the rows of a block to centers, in float64.
 
@@ -88,7 +76,8 @@ class Distances:
         """Return those to all centers, a row per sample."""
         norms = self._block.norms()[:, np.newaxis]
         squared = np.subtract(norms, self._block.logits(self._centers))
-        limit = CLOSE * (np.sqrt(norms) + np.sqrt(self._centers.norms))
+        lengths = self._block.lengths()[:, np.newaxis]
+        limit = CLOSE * (lengths + np.sqrt(self._centers.norms))
         close = np.nonzero(squared < limit**2)
         squared[close] = self.of_pairs(*close)
         return squared
@@ -104,7 +93,7 @@ class Distances:
 
 def read_distances(chunks, cluster_centers, consume):
     """Return the sum over chunks of ``consume(rows, weights, Distances)``."""
-    origin, points, _ = _frame(chunks, cluster_centers)
+    chunks, origin, points, _ = _frame(chunks, cluster_centers)
     centers = Centers(points, origin, np.float64, cluster_centers)
 
     def _work(block, weights):
@@ -123,10 +112,11 @@ def fill_distances(chunks, cluster_centers, out):
 
 
 def _frame(chunks, cluster_centers):
-    """Return the mean of the centers, the centers about it and the largest square."""
+    """Return chunks to be read, the mean of the centers, these about it, the extent."""
     centers = cluster_centers.astype(np.float64)
     # float64 centers that are out of reach of float32 samples are found by extent.
     with np.errstate(over="ignore", invalid="ignore"):
         origin = centers.mean(axis=0).astype(chunks.X.dtype)
         points = centers - origin
-        return origin, points, extent(chunks, origin, points)
+        chunks, peak = extent(chunks, origin, points)
+    return chunks, origin, points, peak
