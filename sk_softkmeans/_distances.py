@@ -171,10 +171,6 @@ class DenseBlock:
         """Return |x|^2."""
         return np.einsum("ij,ij->i", self.x, self.x)
 
-    def lengths(self):
-        """Return what rounding of distances is relative to, beside the centers: |x|."""
-        return np.sqrt(self.norms())
-
     def logits_by_list(self, lifted, lists):
         """Return 2 x.c - |c|^2 for parts of the rows that have a list of centers each.
 
@@ -295,16 +291,6 @@ class CSRBlock:
         norms = raw - 2 * (self.x @ rest) + rest @ rest
         return np.maximum(norms, 0).astype(self.dtype)
 
-    def lengths(self):
-        """Return what rounding of distances is relative to, beside the centers."""
-        rest = np.linalg.norm(self._rest.astype(np.float64))
-        return np.sqrt(self._squares(self._row_of_entries())) + rest
-
-    def _squares(self, row):
-        """Return the sums of squares of the entries of each row, in float64."""
-        entries = self.x.data.astype(np.float64, copy=False)
-        return np.bincount(row, entries**2, self.x.shape[0])
-
     def _shift(self, centers):
         points = centers.points.astype(np.float64)
         return (2 * (points @ self._rest) + centers.norms).astype(self.dtype)
@@ -364,7 +350,8 @@ class CSRBlock:
         change = np.bincount(row, (self.x.data - c) ** 2 - c**2, len(labels))
         norms = np.einsum("kd,kd->k", points, points)[labels]
         squared = norms + change
-        limit = CLOSE * (np.sqrt(self._squares(row)) + np.sqrt(norms))
+        squares = np.bincount(row, self.x.data.astype(np.float64) ** 2, len(labels))
+        limit = CLOSE * (np.sqrt(squares) + np.sqrt(norms))
         close = np.flatnonzero(squared < limit**2)
         for batch in batches(len(close), points.shape[1]):
             rows = close[batch]

@@ -32,9 +32,9 @@ class Moments(NamedTuple):
     weight: float
 
 
-# An origin that is more than so many times as long as a sample is far from it costs that
-# sample digits, unless columns are shifted: those where the origin is far from 0, which
-# are those where it is at least this share of its largest entry.
+# An origin that is longer than so many times the distance of a sample costs that sample
+# digits, until the columns where it is at least this share of its largest entry are
+# shifted.
 _NEAR, _SHARE = 2, 0.1
 
 

@@ -76,8 +76,7 @@ class Distances:
         """Return those to all centers, a row per sample."""
         norms = self._block.norms()[:, np.newaxis]
         squared = np.subtract(norms, self._block.logits(self._centers))
-        lengths = self._block.lengths()[:, np.newaxis]
-        limit = CLOSE * (lengths + np.sqrt(self._centers.norms))
+        limit = CLOSE * (np.sqrt(norms) + np.sqrt(self._centers.norms))
         close = np.nonzero(squared < limit**2)
         squared[close] = self.of_pairs(*close)
         return squared

@@ -1,9 +1,12 @@
 """CSR columns far from 0 against long doubles, and against the same rows near 0."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
+from sklearn.exceptions import ConvergenceWarning
 
 from sk_softkmeans import SoftKMeans, critical_temperature, temperature_path
 from sk_softkmeans.metrics import neg_inertia_scorer, soft_silhouette, xie_beni
@@ -92,6 +95,21 @@ def test_an_offset_changes_no_fit(
     assert_allclose(model.free_energies_, expected.free_energies_, RTOL)
     centers = moved(expected.cluster_centers_, offset)
     assert_allclose(model.cluster_centers_, centers, atol=RTOL, rtol=1e-15)
+
+
+@OFFSETS
+@pytest.mark.parametrize("temperature", [0, 0.01])
+def test_an_offset_changes_no_relocated_center(near, offset, temperature):
+    init = near[[0, 50, 100, 150, 150]]
+    init[3:] = near.mean(axis=0) + [[0.0, 900, 0, 0], [0, 1000, 0, 0]]
+    params = {"temperature": temperature, "max_iter": 2, "tol": 0.0}
+    with pytest.warns(ConvergenceWarning) if temperature else nullcontext():
+        expected = SoftKMeans(5, init=init, **params).fit(near)
+        model = SoftKMeans(5, init=moved(init, offset), **params)
+        model.fit(csr_array(moved(near, offset)))
+    centers = moved(expected.cluster_centers_, offset)
+    assert_allclose(model.cluster_centers_, centers, atol=RTOL, rtol=1e-15)
+    assert_allclose(model.free_energies_, expected.free_energies_, RTOL)
 
 
 @OFFSETS
