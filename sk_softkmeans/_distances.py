@@ -9,7 +9,7 @@ origin goes into the centers and a constant per cluster.
 """
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, issparse
+from scipy.sparse import csc_array, csr_array, issparse, vstack
 from sklearn.utils import gen_batches
 
 # Below this share of what it is computed from a distance is recomputed by direct
@@ -20,8 +20,9 @@ _BATCH = 2**17
 # A column is full if more than this share of its entries is stored. To hold them all is
 # at most twice as many; and in other columns the deviation is no less than the mean.
 _FULL = 0.5
-# The rows whose entries are counted at a time.
-_COUNTED = 2**13
+# The rows whose entries are counted at a time, and the entries that are shifted at a
+# time: no fewer than those of a chunk.
+_COUNTED, _SHIFTS = 2**13, 2**19
 
 
 def batches(n_pairs, n_features):
@@ -47,6 +48,14 @@ def shift_columns(x, origin, columns):
     if not len(columns):
         return x
     n_rows, length = x.shape[0], len(columns)
+    size = max(_SHIFTS // length, 256)
+    if n_rows > size:
+        # A difference has room for the entries of both until it is copied.
+        parts = [
+            shift_columns(x[rows], origin, columns).copy()
+            for rows in gen_batches(n_rows, size)
+        ]
+        return vstack(parts, format="csr")
     shifts = np.tile(origin[columns].astype(np.float64), n_rows)
     indptr = length * np.arange(n_rows + 1)
     shifts = csr_array((shifts, np.tile(columns, n_rows), indptr), shape=x.shape)

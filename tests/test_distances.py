@@ -249,3 +249,12 @@ def test_small_distances_take_little_memory():
     tracemalloc.stop()
     assert_allclose(nearest, 1e-18, rtol=1e-6)
     assert peak < 20e6
+
+
+def test_many_rows_are_shifted_in_parts():
+    X = random_array(
+        (2**19 // 2 + 5, 3), density=0.01, rng=np.random.default_rng(0), format="csr"
+    )
+    shifted = shift_columns(X, np.array([1.0, 2, 3]), COLUMNS)
+    assert shifted.format == "csr"
+    assert_array_equal(shifted.toarray(), X.toarray() - [1, 2, 0])
