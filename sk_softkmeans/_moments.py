@@ -94,7 +94,7 @@ def _without_loss(chunks, origin):
     while True:
         chunks = chunks.shifting(columns)
         spread = _spread(chunks, origin)
-        if np.sqrt(spread.least) * _NEAR >= np.linalg.norm(rest) or not rest.any():
+        if np.sqrt(spread.least) * _NEAR >= np.linalg.norm(rest) or not rest.max() > 0:
             return chunks, spread
         columns = np.flatnonzero(abs(origin) >= _SHARE * rest.max())
         rest[columns] = 0

@@ -395,10 +395,10 @@ def _in_own_unit(X):
 
 
 def _centered(X):
-    """Return X about its mean, sparse X only where that costs no memory."""
+    """Return X about its mean, sparse X in its full columns only."""
     mean = X.mean(axis=0)
     if issparse(X):
-        return shift_columns(X, mean, full_columns(X, np.broadcast_to(1.0, X.shape[0])))
+        return shift_columns(X, mean, full_columns(X, np.ones(X.shape[0])))
     return X - mean
 
 
