@@ -318,7 +318,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
 
         def cool(centers):
             spread = moments.scatter / moments.weight
-            largest = 4 * max(moments.peak, (centers**2).sum(axis=1).max())
+            largest = 4 * max(moments.peak, float((centers**2).sum(axis=1).max()))
             return Geometric(first(centers), self.cooling_rate, last, spread, largest)
 
         return cool
@@ -328,7 +328,7 @@ class AnnealedRBFKMeans(BaseSoftKMeans):
         if self.temperature_max == "auto":
 
             def by_inertia(centers):
-                inertia = hard_inertia(chunks, moments.origin, centers)
+                inertia = hard_inertia(chunks, moments, centers)
                 return _AUTO * inertia / moments.weight
 
             return by_inertia

@@ -45,7 +45,7 @@ class State(NamedTuple):
 
     `labels` are the nearest centers of the samples, and `costs` what removing each
     center would add to the inertia of its samples. `following` are the weighted means
-    that the memberships lead to.
+    that the memberships lead to. `dtype` is what to compute in.
     """
 
     centers: np.ndarray
@@ -57,6 +57,7 @@ class State(NamedTuple):
     entropy: float
     following: np.ndarray
     origin: np.ndarray
+    dtype: np.dtype
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ def appraise(chunks, moments, centers, temperature, steps):
         entropy,
         m_step(total.stats),
         moments.origin,
+        moments.dtype,
     )
 
 

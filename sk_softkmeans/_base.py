@@ -252,7 +252,7 @@ class BaseSoftKMeans(
         assignment = self._make_assignment()
         features = {name: getattr(self, name, None) for name in _FEATURES}
         moments = data_moments(chunks)
-        if not np.isfinite(moments.scatter * unit):
+        if not 4 * moments.scatter * unit < np.inf:
             raise ValueError(
                 f"sample_weight must keep the weighted sum of squared distances "
                 f"finite, got weights up to {chunks.sample_weight.max() * unit:.3g}."
@@ -273,7 +273,7 @@ class BaseSoftKMeans(
             return self._model(describe, schedule, centers, temperature, unit)
 
         def inertia_of(centers):
-            return hard_inertia(chunks, moments.origin, centers) * unit
+            return hard_inertia(chunks, moments, centers) * unit
 
         monitor = watch(self._max_iterations, model_of, inertia_of)
         best = None

@@ -7,6 +7,7 @@ order: the sum has the same bytes for any number of threads.
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from threading import Lock
 
 import numpy as np
@@ -14,14 +15,14 @@ from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
 from sk_softkmeans._blas import limited
-from sk_softkmeans._distances import Scratch, make_block
+from sk_softkmeans._distances import Scratch, full_columns, make_block
 
 # Bytes of the widest buffer of a chunk: about a core's share of the caches. Measured at
 # 64 and 256 clusters; smaller chunks lose to the interpreter, larger ones to memory.
 _CHUNK_BYTES = 2**21
 _MIN_ROWS, _MAX_ROWS = 256, 8192
-# The largest weight is in [1, 2). Shares of smaller ones leave the range of float32.
-_MIN_FLOAT32_WEIGHT = 1e-10
+# The bytes of a chunk however wide its rows are: a thread has a few buffers of them.
+_MAX_BYTES = 2**23
 
 
 def plan(X, n_clusters):
@@ -29,7 +30,8 @@ def plan(X, n_clusters):
     n_samples, n_features = X.shape
     width = n_clusters if issparse(X) else max(n_clusters, n_features)
     rows = _CHUNK_BYTES // (width * X.dtype.itemsize)
-    return even_slices(n_samples, min(max(rows, _MIN_ROWS), _MAX_ROWS))
+    most = max(_MAX_BYTES // (width * X.dtype.itemsize), 1)
+    return even_slices(n_samples, min(max(rows, _MIN_ROWS), _MAX_ROWS, most))
 
 
 def even_slices(n, size):
@@ -48,20 +50,27 @@ class Chunks:
     ----------
     min_weight : float
         The smallest weight that is positive.
-    dtype : dtype
-        What to compute in: that of X, or float64 if weights have a wider range.
+    shifted : ndarray of int
+        The columns in which CSR rows lose the origin.
     """
 
     def __init__(self, X, sample_weight, n_clusters, limit, executor):
         self.X, self.sample_weight = X, sample_weight
         self.min_weight = sample_weight[sample_weight > 0].min()
-        self.dtype = X.dtype
-        if self.min_weight < _MIN_FLOAT32_WEIGHT:
-            self.dtype = np.dtype(np.float64)
-        self._slices = plan(X, n_clusters)
-        self._limit, self._executor = limit, executor
+        self._n_clusters, self._limit, self._executor = n_clusters, limit, executor
+        self._shift(full_columns(X, sample_weight) if issparse(X) else ())
         n_workers = min(limit.n_threads, len(self._slices))
         self._scratches = [Scratch() for _ in range(n_workers)]
+
+    def _shift(self, columns):
+        self.shifted = columns
+        self._slices = plan(self.X, max(self._n_clusters, len(columns)))
+
+    def shifting(self, columns):
+        """Return the same chunks with other columns shifted."""
+        chunks = copy(self)
+        chunks._shift(columns)
+        return chunks
 
     def reduce(self, work, origin, dtype):
         """Return the sum of ``work(block, weights)`` over all chunks, in their order.
@@ -82,7 +91,7 @@ class Chunks:
         """
 
         def _worker(scratch):
-            block = make_block(self.X, origin, dtype, scratch)
+            block = make_block(self.X, origin, dtype, scratch, self.shifted)
             return lambda part: work(block, part)
 
         # Someone else may have set the threads of BLAS since the last pass.
@@ -92,7 +101,7 @@ class Chunks:
 
     def block_of(self, rows, origin, dtype):
         """Return a block of its own that holds these few rows."""
-        block = make_block(self.X[rows], origin, dtype, Scratch())
+        block = make_block(self.X[rows], origin, dtype, Scratch(), self.shifted)
         block.load(slice(0, len(rows)))
         return block
 

@@ -3,12 +3,63 @@
 A block is one chunk of X seen from an origin: centers, norms and sums all refer to
 ``x - origin``. A dense block is centered in a buffer of its own and carries a last
 column of ones, so that one product gives ``2 x.c - |c|^2`` and one gives the sums
-together with the masses. CSR rows stay as they are: the origin goes into the centers
-and a constant per cluster.
+together with the masses. CSR rows lose the origin only in columns where it would cost
+digits, as `full_columns`. In the others they stay as they are: what is left of the
+origin goes into the centers and a constant per cluster.
 """
 
 import numpy as np
-from scipy.sparse import csc_array, issparse
+from scipy.sparse import csc_array, csr_array, issparse, vstack
+from sklearn.utils import gen_batches
+
+# Below this share of what it is computed from a distance is recomputed by direct
+# differences.
+CLOSE = 1e-3
+# Entries of the differences that are held at a time for that.
+_BATCH = 2**17
+# A column is full if more than this share of its entries is stored. To hold them all is
+# at most twice as many; and in other columns the deviation is no less than the mean.
+_FULL = 0.5
+# The rows whose entries are counted at a time, and the entries that are shifted at a
+# time: no fewer than those of a chunk.
+_COUNTED, _SHIFTS = 2**13, 2**19
+
+
+def batches(n_pairs, n_features):
+    """Give slices of pairs, of which there may be none, for direct differences."""
+    size = max(1, _BATCH // n_features)
+    for start in range(0, n_pairs, size):
+        yield slice(start, start + size)
+
+
+def full_columns(X, weights):
+    """Return the columns of CSR rows of which most is stored, by the rows' weights."""
+    stored = np.zeros(X.shape[1])
+    for rows in gen_batches(X.shape[0], _COUNTED):
+        starts = X.indptr[rows.start : rows.stop + 1]
+        entries = X.indices[starts[0] : starts[-1]]
+        of_entries = np.repeat(weights[rows], np.diff(starts))
+        stored += np.bincount(entries, of_entries, X.shape[1])
+    return np.flatnonzero(stored > _FULL * weights.sum())
+
+
+def shift_columns(x, origin, columns):
+    """Return CSR rows in float64 and less the origin in some columns; none: as is."""
+    if not len(columns):
+        return x
+    n_rows, length = x.shape[0], len(columns)
+    size = max(_SHIFTS // length, 256)
+    if n_rows > size:
+        # A difference has room for the entries of both until it is copied.
+        parts = [
+            shift_columns(x[rows], origin, columns).copy()
+            for rows in gen_batches(n_rows, size)
+        ]
+        return vstack(parts, format="csr")
+    shifts = np.tile(origin[columns].astype(np.float64), n_rows)
+    indptr = length * np.arange(n_rows + 1)
+    shifts = csr_array((shifts, np.tile(columns, n_rows), indptr), shape=x.shape)
+    return csr_array(x, dtype=np.float64) - shifts
 
 
 class Scratch:
@@ -88,9 +139,14 @@ def squared_distances(centers, points):
     return np.maximum(d, 0, out=d)
 
 
-def make_block(X, origin, dtype, scratch):
-    """Return the block class that fits X, ready to load rows."""
-    return (CSRBlock if issparse(X) else DenseBlock)(X, origin, dtype, scratch)
+def make_block(X, origin, dtype, scratch, shifted=()):
+    """Return the block class that fits X, ready to load rows.
+
+    `shifted` are the columns in which CSR rows lose the origin.
+    """
+    if issparse(X):
+        return CSRBlock(X, origin, dtype, scratch, shifted)
+    return DenseBlock(X, origin, dtype, scratch)
 
 
 class DenseBlock:
@@ -230,26 +286,35 @@ class DenseBlock:
 
 
 class CSRBlock:
-    """Rows of a CSR matrix."""
+    """Rows of a CSR matrix.
 
-    def __init__(self, X, origin, dtype, scratch):
+    Its entries are those of X, in some columns less the origin. `_rest` is the origin
+    of what it holds: 0 in these columns.
+    """
+
+    def __init__(self, X, origin, dtype, scratch, shifted=()):
         self.X, self.origin, self.dtype, self.scratch = X, origin, dtype, scratch
+        self._shifted, self._rest = shifted, origin
+        if len(shifted):
+            self._rest = origin.copy()
+            self._rest[shifted] = 0
 
     def load(self, rows):
         """Take the rows of this slice."""
         self.rows = rows
-        self.x = self.X[rows].astype(self.dtype, copy=False)
+        x = shift_columns(self.X[rows], self.origin, self._shifted)
+        self.x = x.astype(self.dtype, copy=False)
 
     def norms(self):
         """Return |x|^2."""
-        origin = self.origin.astype(np.float64)
+        rest = self._rest.astype(np.float64)
         raw = np.asarray(self.x.multiply(self.x).sum(axis=1), dtype=np.float64).ravel()
-        norms = raw - 2 * (self.x @ origin) + origin @ origin
+        norms = raw - 2 * (self.x @ rest) + rest @ rest
         return np.maximum(norms, 0).astype(self.dtype)
 
     def _shift(self, centers):
         points = centers.points.astype(np.float64)
-        return (2 * (points @ self.origin) + centers.norms).astype(self.dtype)
+        return (2 * (points @ self._rest) + centers.norms).astype(self.dtype)
 
     def logits(self, centers):
         """Return 2 x.c - |c|^2, a row per sample."""
@@ -265,15 +330,15 @@ class CSRBlock:
 
     def dense(self):
         """Return x as an array."""
-        return self.x.toarray() - self.origin
+        return self.x.toarray() - self._rest
 
     def project(self, vector):
         """Return x @ vector."""
-        return self.x @ vector - self.origin @ vector
+        return self.x @ vector - self._rest @ vector
 
     def combine(self, weights):
         """Return the sum of the rows times weights."""
-        return self.x.T @ weights - weights.sum() * self.origin
+        return self.x.T @ weights - weights.sum() * self._rest
 
     def sums(self, responsibilities, weights):
         """Return the masses and sums of weighted responsibilities."""
@@ -293,23 +358,40 @@ class CSRBlock:
 
     def _about_origin(self, mass, sums):
         mass = mass.astype(np.float64)
-        return mass, sums - np.outer(mass, self.origin)
+        return mass, sums - np.outer(mass, self._rest)
 
     def nearest(self, centers, labels):
-        """Return |x - c|^2 to the center of each label, over the entries of x."""
-        points = centers.absolute.astype(np.float64, copy=False)
-        row = self._row_of_entries()
+        """Return |x - c|^2 to the center of each label, over the entries of x.
+
+        Small ones are direct differences.
+        """
+        points, row = self._points(centers), self._row_of_entries()
         c = points[labels[row], self.x.indices]
         # |x - c|^2 = |c|^2 + the sum over the entries of x of (x - c)^2 - c^2
         change = np.bincount(row, (self.x.data - c) ** 2 - c**2, len(labels))
         norms = np.einsum("kd,kd->k", points, points)[labels]
-        return np.maximum(norms + change, 0).astype(self.dtype)
+        squared = norms + change
+        squares = np.bincount(row, self.x.data.astype(np.float64) ** 2, len(labels))
+        limit = CLOSE * (np.sqrt(squares) + np.sqrt(norms))
+        close = np.flatnonzero(squared < limit**2)
+        for batch in batches(len(close), points.shape[1]):
+            rows = close[batch]
+            squared[rows] = self.pairs(centers, rows, labels[rows])
+        return squared.astype(self.dtype)
+
+    def _points(self, centers, clusters=slice(None)):
+        """Return some centers as the entries see them, to the last digit in float64."""
+        points = centers.absolute[clusters].astype(np.float64, copy=False)
+        if len(self._shifted):
+            points = points.copy()
+            points[:, self._shifted] = centers.points[clusters][:, self._shifted]
+        return points
 
     def along(self, vectors, labels):
         """Return the product of each row with the vector of its label."""
         row = self._row_of_entries()
         products = self.x.data * vectors[labels[row], self.x.indices]
-        offsets = vectors @ self.origin.astype(np.float64)
+        offsets = vectors @ self._rest.astype(np.float64)
         return np.bincount(row, products, len(labels)) - offsets[labels]
 
     def _row_of_entries(self):
@@ -317,7 +399,7 @@ class CSRBlock:
 
     def pairs(self, centers, rows, clusters):
         """Return |x - c|^2 of some pairs, by direct differences."""
-        x = self.x[rows].toarray() - centers.absolute[clusters]
+        x = self.x[rows].toarray() - self._points(centers, clusters)
         return np.einsum("ij,ij->i", x, x)
 
 

@@ -39,8 +39,8 @@ class FitResult(NamedTuple):
 def enter(chunks, moments, centers, temperature):
     """Return the centers ready for a pass, and whether it is a hard one."""
     peak = max(moments.peak, (centers**2).sum(axis=1).max())
-    hard = is_hard(temperature, peak, chunks.dtype)
-    dtype = precision(0.0 if hard else temperature, peak, chunks.dtype)
+    hard = is_hard(temperature, peak, chunks.X.dtype)
+    dtype = precision(0.0 if hard else temperature, peak, moments.dtype)
     return Centers(centers, moments.origin, dtype, peak=peak), hard
 
 
@@ -86,7 +86,7 @@ def run(
     steps.hard.begin()
     stopping = _StoppingTest(tol, moments.variance, chunks.X.dtype)
     if first is None:
-        first = schedule.first(lambda: hard_inertia(chunks, moments.origin, centers))
+        first = schedule.first(lambda: hard_inertia(chunks, moments, centers))
     point = image = Point(centers, first)
     free_energies, temperatures, objectives = [], [], []
     reason = None
@@ -165,12 +165,12 @@ class _StoppingTest:
         return None
 
 
-def hard_inertia(chunks, origin, centers, labels=None):
+def hard_inertia(chunks, moments, centers, labels=None):
     """Return the weighted sum of squared distances to the nearest centers.
 
     These are written to `labels`, if there is such an array.
     """
-    centers = Centers(centers, origin, chunks.dtype)
+    centers = Centers(centers, moments.origin, moments.dtype)
 
     def _inertia(block, weights):
         read = Assignment(block, centers, 0.0, None)
@@ -178,4 +178,4 @@ def hard_inertia(chunks, origin, centers, labels=None):
             labels[block.rows] = read.labels
         return weights @ read.nearest
 
-    return float(chunks.reduce(_inertia, origin, centers.dtype))
+    return float(chunks.reduce(_inertia, centers.origin, centers.dtype))

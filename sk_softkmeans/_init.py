@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.cluster import kmeans_plusplus
 
-from sk_softkmeans._distances import any_differ, row_keys
+from sk_softkmeans._distances import any_differ, row_keys, shift_columns
 from sk_softkmeans._steps import Stats
 from sk_softkmeans._validation import check_centers
 
@@ -74,10 +74,12 @@ class _Sample:
 
     def __init__(self, chunks, moments, rows, weights):
         self._X, self._indices, self._weights = chunks.X, rows, weights
-        x = chunks.X[rows].astype(chunks.dtype, copy=False)
+        x = chunks.X[rows].astype(moments.dtype, copy=False)
         # A power of two: the digits of the rows do not depend on their units.
         scale = np.frexp(np.sqrt(moments.peak))[1]
         if issparse(x):
+            x = shift_columns(x, moments.origin, chunks.shifted)
+            x = x.astype(moments.dtype, copy=False)
             x.data = np.ldexp(x.data, -scale)
         else:
             x -= moments.origin

@@ -112,7 +112,9 @@ class Pruning:
 
             chunks.reduce(_label, centers.origin, centers.dtype)
         direction = np.random.RandomState(0).standard_normal(n_features)
-        axes = longest_axes(chunks, centers.origin, labels, centers.points, direction)
+        axes = longest_axes(
+            chunks, centers.origin, centers.dtype, labels, centers.points, direction
+        )
         position = np.empty(n_samples, chunks.X.dtype)
 
         def _project(block, _):

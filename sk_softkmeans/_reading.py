@@ -6,22 +6,18 @@
 
 import numpy as np
 
-from sk_softkmeans._distances import Centers
+from sk_softkmeans._distances import CLOSE, Centers, batches
 from sk_softkmeans._moments import extent
 from sk_softkmeans._steps import Assignment, precision
 
-# Below this share of |x| + |c| a distance is recomputed by direct differences.
-CLOSE = 1e-3
 # Of logits that are read: what is said of a float32 sample is the same, to 1e-5, in
 # whatever company, and so in float64.
 _ACCURACY = 2e-6
-# Entries of the differences that are held at a time for that.
-_BATCH = 2**17
 
 
 def read(chunks, cluster_centers, temperature, assignment, consume):
     """Return the sum over chunks of ``consume(rows, weights, Assignment)``."""
-    origin, points, peak = _frame(chunks, cluster_centers)
+    chunks, origin, points, peak = _frame(chunks, cluster_centers)
     dtype = precision(temperature, peak, chunks.X.dtype, _ACCURACY)
     centers = Centers(points, origin, dtype, cluster_centers, peak)
 
@@ -71,13 +67,6 @@ def variance_floor(moments, dtype):
     return float(info.eps) * moments.variance or float(info.tiny)
 
 
-def batches(n_pairs, n_features):
-    """Give slices of pairs, of which there may be none, for direct differences."""
-    size = max(1, _BATCH // n_features)
-    for start in range(0, n_pairs, size):
-        yield slice(start, start + size)
-
-
 class Distances:
     """Squared distances of the rows of a block to centers, in float64.
 
@@ -107,7 +96,7 @@ class Distances:
 
 def read_distances(chunks, cluster_centers, consume):
     """Return the sum over chunks of ``consume(rows, weights, Distances)``."""
-    origin, points, _ = _frame(chunks, cluster_centers)
+    chunks, origin, points, _ = _frame(chunks, cluster_centers)
     centers = Centers(points, origin, np.float64, cluster_centers)
 
     def _work(block, weights):
@@ -126,10 +115,11 @@ def fill_distances(chunks, cluster_centers, out):
 
 
 def _frame(chunks, cluster_centers):
-    """Return the mean of the centers, the centers about it and the largest square."""
+    """Return chunks to be read, the mean of the centers, these about it, the extent."""
     centers = cluster_centers.astype(np.float64)
     # float64 centers that are out of reach of float32 samples are found by extent.
     with np.errstate(over="ignore", invalid="ignore"):
         origin = centers.mean(axis=0).astype(chunks.X.dtype)
         points = centers - origin
-        return origin, points, extent(chunks, origin, points)
+        chunks, peak = extent(chunks, origin, points)
+    return chunks, origin, points, peak

@@ -136,8 +136,8 @@ def halve(chunks, state, direction):
     pass costs n_samples x n_features.
     """
     labels, points = state.labels, state.centers
-    n_clusters, dtype = len(points), chunks.dtype
-    axes = longest_axes(chunks, state.origin, labels, points, direction)
+    n_clusters, dtype = len(points), state.dtype
+    axes = longest_axes(chunks, state.origin, dtype, labels, points, direction)
     offsets = np.einsum("kd,kd->k", points, axes)
     for _ in range(1 + _MEANS_PASSES):
 
@@ -161,7 +161,7 @@ def halve(chunks, state, direction):
     return Halves(harmonic * (axes**2).sum(axis=1), first, second)
 
 
-def longest_axes(chunks, origin, labels, points, direction):
+def longest_axes(chunks, origin, dtype, labels, points, direction):
     """Return the longest axis of each cluster, from a direction, by the power method.
 
     `points` are the centers about the origin.
@@ -176,10 +176,12 @@ def longest_axes(chunks, origin, labels, points, direction):
             along = block.along(axes, own) - offsets[own]
             return _joined(block.label_sums(own, weights * along, n_clusters))
 
-        total = chunks.reduce(_stretch, origin, chunks.dtype)
+        total = chunks.reduce(_stretch, origin, dtype)
         axes = total[:, 1:] - total[:, :1] * points
-        lengths = np.abs(axes).max(axis=1, keepdims=True)
-        axes /= np.where(lengths > 0, lengths, 1)
+        # The square of the largest may be no number.
+        largest = np.abs(axes).max(axis=1, keepdims=True)
+        axes /= np.where(largest > 0, largest, 1)
+        axes /= np.sqrt(axes.shape[1])
     return axes
 
 

@@ -241,7 +241,7 @@ class Geometric:
         self.rate, self.last = rate, last
         self.until_hard = last == 0
         # Above it memberships are the same for all clusters, but for rounding.
-        hottest = largest / np.finfo(float).eps
+        hottest = largest / float(np.finfo(float).eps)
         if hottest and first > hottest:
             fall = -np.log(rate)
             n_skipped = np.ceil((np.log(first) - np.log(hottest)) / fall)

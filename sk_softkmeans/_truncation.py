@@ -137,8 +137,7 @@ class TruncatedSearch:
         if not lists or self._is_hard(centers):
             step.begin()
             return self._run(centers, None, self._max_iter, monitor)
-        origin = self._moments.origin
-        inertia = hard_inertia(self._chunks, origin, centers, step.labels)
+        inertia = hard_inertia(self._chunks, self._moments, centers, step.labels)
         first = self._schedule.first(lambda: inertia)
         step.begin(lists)
         result = self._run(centers, first, self._max_iter, monitor, self._grows)

@@ -265,12 +265,15 @@ def check_centers(centers, X, n_clusters):
         centers = check_array(centers, dtype=np.float64, copy=True, input_name="init")
     if centers.shape != (n_clusters, X.shape[1]):
         _raise_center_shape(centers, X, n_clusters)
+    # A column of X may be far from 0, or the first sample from others.
+    first = X[[0]].toarray() if issparse(X) else X[:1]
     with np.errstate(over="ignore"):
-        largest = (centers**2).sum(axis=1).max()
+        near = np.minimum(abs(centers), abs(centers - first))
+        largest = (near**2).sum(axis=1).max()
     if largest > np.finfo(X.dtype).max:
         raise ValueError(
-            f"init must hold centers whose squares are {X.dtype} numbers, got a squared"
-            f" norm of {largest:.3g}."
+            f"init must hold centers whose squared distances to X are {X.dtype} "
+            f"numbers, got {largest:.3g}."
         )
     return centers
 

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_softkmeans._blas import limited
 from sk_softkmeans._chunks import for_each_chunk, in_chunks
-from sk_softkmeans._reading import CLOSE, batches, read, read_distances
+from sk_softkmeans._distances import CLOSE, batches, full_columns, shift_columns
+from sk_softkmeans._reading import read, read_distances
 from sk_softkmeans._validation import (
     check_data,
     check_matching_centers,
@@ -312,7 +313,7 @@ def soft_silhouette(X, P, *, sample_weight=None):
     _check_several_clusters(P)
     X = _in_own_unit(X)
     # About their mean few samples are close in relation to their norms.
-    centered = X if issparse(X) else X - X.mean(axis=0)
+    centered = _centered(X)
     norms = row_norms(centered)
     members = _Members(P, weights, 1 / unit)
 
@@ -386,6 +387,14 @@ def _in_own_unit(X):
         data = np.ldexp(X.data.astype(np.float64), -exponent)
         return csr_array((data, X.indices, X.indptr), shape=X.shape)
     return np.ldexp(X.astype(np.float64), -exponent)
+
+
+def _centered(X):
+    """Return X about its mean, sparse X in its full columns only."""
+    mean = X.mean(axis=0)
+    if issparse(X):
+        return shift_columns(X, mean, full_columns(X, np.ones(X.shape[0])))
+    return X - mean
 
 
 def _recompute_close(distances, rows, X, norms):

@@ -23,7 +23,9 @@ from sk_softkmeans._steps import Stats
 
 # Near a transition centers merge, and a fit that is cut off has not converged.
 QUIET = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-MOMENTS = Moments(np.zeros(3), variance=4.0, scatter=12.0, peak=9.0, weight=1.0)
+MOMENTS = Moments(
+    np.zeros(3), variance=4.0, scatter=12.0, peak=9.0, weight=1.0, dtype=np.dtype(float)
+)
 MASS = np.array([1.0, 3.0])
 STATS = Stats(MASS, None, 0.0, softness=1.0)
 HEAT = 5.0

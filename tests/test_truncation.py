@@ -136,7 +136,7 @@ def advance(distortion, shift, mass=3.0):
 
     The mean variance of the features is 4.
     """
-    moments = Moments(np.zeros(2), 4.0, 0.0, 0.0, 1.0)
+    moments = Moments(np.zeros(2), 4.0, 0.0, 0.0, 1.0, np.dtype(float))
     means = TruncatedMeans(moments, np.float64, Truncated(Softmax(), 1))
     point = Point(np.zeros((2, 2)), 1.0)
     image = Point(np.full((2, 2), shift), 1.0)
@@ -155,7 +155,7 @@ def test_what_is_left_is_relative_to_the_distortion():
 
 @pytest.mark.parametrize(("rate", "believed"), [(0.5, 0.5), (0.99, 0.9), (1.1, 0.9)])
 def test_what_is_left_follows_from_the_rate_of_shifts(rate, believed):
-    moments = Moments(np.zeros(1), 1.0, 0.0, 0.0, 1.0)
+    moments = Moments(np.zeros(1), 1.0, 0.0, 0.0, 1.0, np.dtype(float))
     means = TruncatedMeans(moments, np.float64, Truncated(Softmax(), 1))
     stats = Stats(np.ones(1), None, 0.0, distortion=1.0)
     for i in range(8):
