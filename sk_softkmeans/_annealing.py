@@ -84,14 +84,14 @@ def appraise(chunks, moments, centers, temperature, steps):
     uniform = assignment.uniform(n_clusters)
 
     def _work(block, weights):
-        read = Assignment(block, entering, effective, assignment)
+        read = Assignment(block, entering, effective, assignment, weights)
         labels[block.rows] = read.labels
         costs = np.bincount(read.labels, weights * read.gap, n_clusters)
         inertia = steps.soft.inertia(block, weights, read.top)
         value = weights @ read.value
         excess = weights @ read.excess()
         stats = Stats(
-            *read.sums(weights),
+            *read.sums(),
             inertia + effective * value,
             value - excess + uniform * weights.sum() if effective else 0.0,
             inertia + effective * excess,

@@ -18,6 +18,14 @@ from scipy.special import xlogy
 from sk_softkmeans._layouts import Grid, are_largest, largest
 from sk_softkmeans._validation import Interval, Options
 
+# Responsibilities times weights that count as 0: the sum of as many as there may be is
+# less than a rounding of a mass that is not 0 (see `_empty`), and times an x that is
+# smaller by many orders of magnitude it is still a normal number.
+_NEGLIGIBLE = {np.dtype(np.float32): 1e-28, np.dtype(np.float64): 1e-278}
+# No responsibility above the exponential of this counts as 0, however small the weight.
+_HIGHEST = -40
+# Room for the logarithm of the number of clusters.
+_SHARES = 7
 # No chunk tried needed more than 15 (see the tests).
 _MAX_STEPS = 20
 
@@ -43,7 +51,7 @@ class Hard:
             divergence -= self.log_shares @ out
         return divergence
 
-    def respond(self, z, out):
+    def respond(self, z, out, floor=None):
         """Write one-hot responsibilities to `out`; return ``total`` and ``value``."""
         out[...] = 0
         out[z.argmax(axis=0), np.arange(z.shape[1])] = 1
@@ -79,7 +87,7 @@ class Softmax:
         """Return Omega(u), the least value of the negentropy."""
         return -np.log(n_clusters)
 
-    def respond(self, z, out, layout=None):
+    def respond(self, z, out, layout=None, floor=None):
         """Write the responsibilities times ``total`` to `out`, which may be `z`.
 
         Parameters
@@ -90,6 +98,8 @@ class Softmax:
             Where to write.
         layout : Grid, default=None
             Says of how many clusters z has some, if it has not all.
+        floor : ndarray of shape (n_rows,), default=None
+            The logarithms of what is 0 in `out`: see `floors`.
 
         Returns
         -------
@@ -109,7 +119,7 @@ class Softmax:
             excess = out.mean(axis=0)
             out += 1
             return out.sum(axis=0), np.maximum(-np.log1p(excess), 0)
-        _exp(z, out, least)
+        _exp(z, out, least, floor)
         total = np.ones(len(out), out.dtype) @ out
         return total, np.log(np.maximum(n_clusters / total, 1))
 
@@ -132,6 +142,8 @@ class Entmax:
     nearest_first = True
     renormalises = has_likelihood = False
     in_place = False
+    # Whether r^q can be too small a number: not the square of a difference.
+    _underflows = True
 
     def __init__(self, alpha):
         self.alpha = alpha
@@ -145,7 +157,7 @@ class Entmax:
         """Return Omega(u), the least value of the negentropy."""
         return np.expm1((1 - self.alpha) * np.log(n_clusters)) * self._q / self.alpha
 
-    def respond(self, z, out, layout=None):
+    def respond(self, z, out, layout=None, floor=None):
         """Write the responsibilities times ``total`` to `out`.
 
         Parameters
@@ -157,6 +169,8 @@ class Entmax:
         layout : Grid or Entries, default=None
             Where the entries are if z is a list, of all that are above ``-reach`` and
             possibly others, or of how many clusters z has some.
+        floor : ndarray of shape (n_rows,), default=None
+            The logarithms of what is 0 in `out`: see `floors`.
 
         Returns
         -------
@@ -174,7 +188,8 @@ class Entmax:
         if is_whole and z[:, 0].min() > limit and z.min() > limit:
             total, value = self._respond_evenly(y, r, radius)
         else:
-            total, value = self._respond(y, r, radius, layout)
+            least = lowest(z.dtype) if floor is None else floor
+            total, value = self._respond(y, r, radius, layout, least)
         if r is not out:
             out[...] = r
         return total.astype(z.dtype, copy=False), np.maximum(value, 0, dtype=z.dtype)
@@ -201,9 +216,15 @@ class Entmax:
         """Return r^(q - 1), and 0 where r is 0."""
         return r ** (self._q - 1)
 
-    def _respond(self, y, r, radius, layout):
-        """Find t where ``r = [y - t]_+`` has the q-norm `radius`; leave r^q in r."""
+    def _respond(self, y, r, radius, layout, least):
+        """Find t where ``r = [y - t]_+`` has the q-norm `radius`; leave r^q in r.
+
+        It is 0 where its logarithm is below `least`.
+        """
         q, counts = self._q, layout.counts
+        if self._underflows:
+            least = np.exp(least / q)
+            least = layout.spread(least) if np.ndim(least) else least
         tolerance = np.finfo(y.dtype).eps * np.maximum(4, np.sqrt(counts))
         limit = (radius * (1 + tolerance)).astype(y.dtype)
         # By Jensen's inequality the threshold is not below that of equal logits.
@@ -215,6 +236,8 @@ class Entmax:
             spread = layout.spread(t)
             np.maximum(y, spread, out=r)
             r -= spread
+            if self._underflows:
+                r *= r > least
             slope = self._slope(r)
             norm = layout.dot(slope, r) ** (1 / q)
             if (norm <= limit).all():
@@ -249,6 +272,8 @@ class Entmax:
 
 class Sparsemax(Entmax):
     """Entmax with alpha = 2: ``r^q`` is r, and needs neither powers nor scaling."""
+
+    _underflows = False
 
     def _scaled(self, z, out):
         return z, out, self.reach
@@ -334,14 +359,14 @@ class Truncated:
         lowest = 0.0 if self.log_shares is None else np.log(np.finfo(float).tiny)
         return -self.uniform(n_clusters) - lowest
 
-    def respond(self, z, out, layout=None):
+    def respond(self, z, out, layout=None, floor=None):
         """Write the responsibilities times ``total`` to `out`, which is not `z`."""
         layout = layout or Grid(len(z))
         y, top = self._with_shares(z, layout)
         if self.n_active >= len(z):
-            total, value = self.full.respond(y.copy(), out, layout)
+            total, value = self.full.respond(y.copy(), out, layout, floor)
         elif self.full.renormalises and z.flags.c_contiguous:
-            self.full.respond(y, out, layout)
+            self.full.respond(y, out, layout, floor)
             out *= are_largest(y, self.n_active)
             total = layout.sum(out)
             value = np.log(layout.n_clusters / total)
@@ -350,7 +375,7 @@ class Truncated:
             active = np.take_along_axis(y, index, axis=0)
             shares = np.empty_like(active)
             some = Grid(layout.n_clusters, self.n_active)
-            total, value = self.full.respond(active, shares, some)
+            total, value = self.full.respond(active, shares, some, floor)
             out[...] = 0
             np.put_along_axis(out, index, shares, axis=0)
         # Of the logits with shares the largest was `top`.
@@ -375,13 +400,6 @@ class Truncated:
         return y, top
 
 
-def clear_lowest(z, p):
-    """Set responsibilities to 0 where logits are too low to be told from -inf."""
-    if z.min() < lowest(z.dtype):
-        p[z < lowest(z.dtype)] = 0
-    return p
-
-
 def _log(p):
     with np.errstate(divide="ignore"):
         return np.log(p)
@@ -389,25 +407,61 @@ def _log(p):
 
 @cache
 def lowest(dtype):
-    """Return the logit below which a softmax responsibility counts as 0."""
-    # One more than where exp leaves its fast path.
-    return dtype.type(np.ceil(np.log(np.finfo(dtype).tiny)) + 1)
+    """Return the logarithm of what counts as 0 where nothing is multiplied by it.
+
+    Above it exponentials are normal numbers, also when they are shares of a sum.
+    """
+    return dtype.type(np.ceil(np.log(np.finfo(dtype).tiny)) + _SHARES)
 
 
-def _exp(z, out, least):
-    """Write exp(z) to `out`, which may be `z`; of the lowest logit instead if lower.
+def floors(weights, dtype):
+    """Return the logarithms of responsibilities that count as 0 in weighted sums.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_rows,)
+        The weights of the samples.
+    dtype : dtype
+        That of the products.
+
+    Returns
+    -------
+    floor : ndarray of shape (n_rows,)
+        Above it responsibilities times weights are normal numbers, also times an x that
+        is small, and processors do not crawl. What is below is less than a rounding of
+        the smallest cluster that is not empty.
+    """
+    least = np.log(_NEGLIGIBLE[dtype])
+    if not weights.strides[0]:
+        # One weight, seen as many.
+        return np.full(len(weights), least - np.log(weights[0]), dtype)
+    floor = least - np.log(np.maximum(weights, np.finfo(dtype).tiny))
+    return np.clip(floor, lowest(dtype), _HIGHEST).astype(dtype)
+
+
+def _exp(z, out, least, floor):
+    """Write exp(z) to `out`, which may be `z`; 0 where z is not above the floor.
 
     Exponentials that underflow cost many times as much as others. `least` is the
     smallest of z.
     """
-    if least < lowest(z.dtype):
-        # Of arrays NumPy takes maxima several times as fast as of one and a number.
-        z = np.maximum(z, np.full(z.shape[-1], lowest(z.dtype)), out=out)
+    if floor is None:
+        floor = np.full(z.shape[-1], lowest(z.dtype))
+    if least > floor.max():
+        return _fast_exp(z, out)
+    # Of arrays NumPy takes maxima several times as fast as of one and a number.
+    _fast_exp(np.maximum(z, floor, out=out), out)
+    # The same operation gives the same number: what is left is 0, or told from it.
+    out -= _fast_exp(floor, np.empty_like(floor))
+    return out
+
+
+def _fast_exp(z, out):
+    """Write exp(z) to `out`, which may be `z`, and return it."""
     if z.dtype == np.float32 and _exp2_is_vectorised():
         np.multiply(z, np.float32(np.log2(np.e)), out=out)
-        np.exp2(out, out=out)
-    else:
-        np.exp(z, out=out)
+        return np.exp2(out, out=out)
+    return np.exp(z, out=out)
 
 
 @cache

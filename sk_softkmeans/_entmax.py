@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sk_softkmeans._assignments import ALPHA, clear_lowest, make_assignment
+from sk_softkmeans._assignments import ALPHA, make_assignment
 from sk_softkmeans._chunks import for_each_chunk
 from sk_softkmeans._validation import check_logits, validated
 
@@ -95,7 +95,6 @@ def entmax(logits, alpha=1.5, axis=-1):
         p = out[rows]
         own = own - top[:, np.newaxis]
         assignment.respond(own.T, p.T)
-        clear_lowest(own, p)
         # NumPy adds along rows pairwise: many float32 numbers sum to 1 exactly enough.
         p /= p.sum(axis=1, keepdims=True)
 

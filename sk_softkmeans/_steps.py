@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sk_softkmeans._assignments import Hard, clear_lowest
+from sk_softkmeans._assignments import Hard, floors
 from sk_softkmeans._blocks import nearest_listed
 from sk_softkmeans._layouts import Grid, Lists, lay_out
 from sk_softkmeans._pruning import Pruning
@@ -220,7 +220,8 @@ class DenseStep(Step):
             shape = z.shape if z.flags.c_contiguous else z.shape[::-1]
             out = block.scratch("map", shape, z.dtype)
             out = out if z.flags.c_contiguous else out.T
-        total, value = self.assignment.respond(z, out, layout)
+        floor = floors(weights, z.dtype)
+        total, value = self.assignment.respond(z, out, layout, floor)
         uniform = self.assignment.uniform(layout.n_clusters)
         weighted = weights @ value
         softness = -uniform * weights.sum() - weighted
@@ -276,6 +277,8 @@ class Assignment:
         The temperature; 0 is hard.
     assignment : object
         The map at positive temperatures.
+    weights : ndarray of shape (n_rows,), default=None
+        The weights of the rows, if `sums` are asked for.
 
     Attributes
     ----------
@@ -291,8 +294,9 @@ class Assignment:
         The normalised free energy is ``nearest + temperature * value``.
     """
 
-    def __init__(self, block, centers, temperature, assignment):
+    def __init__(self, block, centers, temperature, assignment, weights=None):
         self._block, self._centers, self._temperature = block, centers, temperature
+        self._weights = weights
         if not temperature:
             assignment = Hard(getattr(assignment, "log_shares", None))
         self._assignment = assignment
@@ -324,10 +328,10 @@ class Assignment:
         self._logits[rows, self.labels] = self.top
         return self.top - second
 
-    def sums(self, weights):
+    def sums(self):
         """Return the masses and sums of weighted responsibilities."""
         _, shares, total, _ = self._response
-        return self._block.sums(shares, (weights / total).astype(shares.dtype))
+        return self._block.sums(shares, (self._weights / total).astype(shares.dtype))
 
     @cached_property
     def _response(self):
@@ -336,7 +340,8 @@ class Assignment:
         if self._temperature:
             divide(z, self._temperature, self._centers.peak)
         shares = self._block.scratch("map", self._logits.shape, z.dtype).T
-        return z, shares, *self._assignment.respond(z, shares)
+        floor = None if self._weights is None else floors(self._weights, z.dtype)
+        return z, shares, *self._assignment.respond(z, shares, floor=floor)
 
     @property
     def value(self):
@@ -345,8 +350,8 @@ class Assignment:
 
     def responsibilities(self):
         """Return the responsibilities, a row per sample."""
-        z, shares, total, _ = self._response
-        return clear_lowest(z, shares / total).T
+        _, shares, total, _ = self._response
+        return (shares / total).T
 
     def log_responsibilities(self):
         """Return their logarithms, a row per sample."""

@@ -65,6 +65,10 @@ __all__ = [
     "with_callbacks",
 ]
 
+# The range of weights that is wide, and what makes room for their products: a power of
+# two.
+_WIDE, _SMALLER = 1e-200, 2.0**-400
+
 _DATA = {
     "accept_sparse": "csr",
     "dtype": [np.float64, np.float32],
@@ -168,7 +172,8 @@ def check_logits(logits):
 def check_weights(sample_weight, X):
     """Return float64 weights scaled to a largest one in [1, 2), and their unit.
 
-    The unit is a power of two: scaling all weights changes no digit of a fit.
+    It is larger where weights have so wide a range that their products would leave that
+    of float64. The unit is a power of two: scaling all weights changes no digit of a fit.
     """
     if sample_weight is None:
         # One number seen as many: no array as long as X.
@@ -181,6 +186,9 @@ def check_weights(sample_weight, X):
     if not weights.any():
         raise ValueError("sample_weight must hold a positive weight, got only zeros.")
     unit = float(2.0 ** np.floor(np.log2(weights.max())))
+    if weights[weights > 0].min() < _WIDE * unit:
+        # Shares of the smallest have to be numbers as well.
+        unit *= _SMALLER
     return weights / unit, unit
 
 

@@ -99,11 +99,12 @@ def test_the_first_temperature_of_a_grid(first, largest, expected):
     assert found == expected if expected else 0.49 * hottest <= found <= hottest
 
 
+@pytest.mark.with_temperature
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_weights_of_a_wide_range_in_float32(estimator_class):
     # The samples of weight 1 alone decide on the second and third center.
     X, weights = np.float32([[0], [1], [5], [6]]), [1e80, 1, 1, 1]
-    model = estimator_class(3, random_state=0, init=[[0.1], [2], [5]])
+    model = estimator_class(3, random_state=0, init=[[0], [1.1], [5]])
     model.fit(X, sample_weight=weights)
     assert_allclose(model.cluster_centers_.ravel(), [0, 1, 5.5], atol=1e-6)
     assert_allclose(model.inertia_, 0.5)
@@ -222,7 +223,7 @@ def test_quotients_that_overflow_are_finite():
     z = np.array([[0.0, -1e200], [-1e300, 0.0]])
     with np.errstate(over="ignore"):
         divide(z, 1e-20, 1e300)
-    assert_array_equal(z, [[0, -np.finfo(float).max], [-np.finfo(float).max, 0]])
+    assert_allclose(z, [[0, -1e220], [-np.finfo(float).max, 0]])
 
 
 @pytest.mark.parametrize(
