@@ -24,8 +24,6 @@ from sk_softkmeans._validation import Interval, Options
 _NEGLIGIBLE = {np.dtype(np.float32): 1e-28, np.dtype(np.float64): 1e-278}
 # No responsibility above the exponential of this counts as 0, however small the weight.
 _HIGHEST = -40
-# Room for the logarithm of the number of clusters.
-_SHARES = 7
 # No chunk tried needed more than 15 (see the tests).
 _MAX_STEPS = 20
 
@@ -384,7 +382,10 @@ class Truncated:
     def log(self, z, out, total):
         """Return the logarithm of the responsibilities: -inf of those not active."""
         y, _ = self._with_shares(z, Grid(len(z)))
-        return np.where(out > 0, self.full.log(y, out, total), -np.inf)
+        logs = self.full.log(y, out, total)
+        if self.n_active >= len(z):
+            return logs
+        return np.where(are_largest(y, self.n_active), logs, -np.inf)
 
     def divergence(self, z, out, total, value):
         """Return the Kullback-Leibler divergence of each column from the shares."""
@@ -407,11 +408,9 @@ def _log(p):
 
 @cache
 def lowest(dtype):
-    """Return the logarithm of what counts as 0 where nothing is multiplied by it.
-
-    Above it exponentials are normal numbers, also when they are shares of a sum.
-    """
-    return dtype.type(np.ceil(np.log(np.finfo(dtype).tiny)) + _SHARES)
+    """Return the logarithm of what counts as 0 where nothing is multiplied by it."""
+    # One more than where exp leaves its fast path.
+    return dtype.type(np.ceil(np.log(np.finfo(dtype).tiny)) + 1)
 
 
 def floors(weights, dtype):
@@ -445,14 +444,20 @@ def _exp(z, out, least, floor):
     Exponentials that underflow cost many times as much as others. `least` is the
     smallest of z.
     """
-    if floor is None:
+    exact = floor is None
+    if exact:
         floor = np.full(z.shape[-1], lowest(z.dtype))
     if least > floor.max():
         return _fast_exp(z, out)
+    counts = z > floor if exact else None
     # Of arrays NumPy takes maxima several times as fast as of one and a number.
     _fast_exp(np.maximum(z, floor, out=out), out)
-    # The same operation gives the same number: what is left is 0, or told from it.
-    out -= _fast_exp(floor, np.empty_like(floor))
+    if exact:
+        out *= counts
+    else:
+        # The same operation gives the same number: 0 is left, and faster. What is just
+        # above the floor loses digits that nobody sees in a sum.
+        out -= _fast_exp(floor, np.empty_like(floor))
     return out
 
 

@@ -6,7 +6,6 @@ are only ways to add.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -300,6 +299,7 @@ class Assignment:
         if not temperature:
             assignment = Hard(getattr(assignment, "log_shares", None))
         self._assignment = assignment
+        self._nearest = self._response = None
         self._logits = block.logits(centers)
         self.labels = self._logits.argmax(axis=1).astype(np.int32)
         self.top = self._logits[np.arange(len(self.labels)), self.labels]
@@ -311,10 +311,12 @@ class Assignment:
             return self.labels
         return self.responsibilities().argmax(axis=1).astype(np.int32)
 
-    @cached_property
+    @property
     def nearest(self):
         """Return |x - c|^2 to the nearest center of each row."""
-        return self._block.nearest(self._centers, self.labels)
+        if self._nearest is None:
+            self._nearest = self._block.nearest(self._centers, self.labels)
+        return self._nearest
 
     @property
     def gap(self):
@@ -330,11 +332,18 @@ class Assignment:
 
     def sums(self):
         """Return the masses and sums of weighted responsibilities."""
-        _, shares, total, _ = self._response
+        _, shares, total, _ = self._respond()
         return self._block.sums(shares, (self._weights / total).astype(shares.dtype))
 
-    @cached_property
-    def _response(self):
+    def _respond(self):
+        """Return the logits over the temperature, and what the map makes of them."""
+        # Not by functools.cached_property, which before Python 3.12 lets but one thread
+        # compute, and has others of a forked process wait for ever.
+        if self._response is None:
+            self._response = self._compute()
+        return self._response
+
+    def _compute(self):
         z = self._logits.T
         z -= self.top
         if self._temperature:
@@ -346,25 +355,25 @@ class Assignment:
     @property
     def value(self):
         """Return what the map says of each row's free energy."""
-        return self._response[3]
+        return self._respond()[3]
 
     def responsibilities(self):
         """Return the responsibilities, a row per sample."""
-        _, shares, total, _ = self._response
+        _, shares, total, _ = self._respond()
         return (shares / total).T
 
     def log_responsibilities(self):
         """Return their logarithms, a row per sample."""
-        z, shares, total, _ = self._response
+        z, shares, total, _ = self._respond()
         return self._assignment.log(z, shares, total).T
 
     def divergence(self):
         """Return by how much the responsibilities of each row tell from the shares."""
-        return self._assignment.divergence(*self._response)
+        return self._assignment.divergence(*self._respond())
 
     def excess(self):
         """Return sum p (d - d_min) / T of each row."""
-        z, shares, total, _ = self._response
+        z, shares, total, _ = self._respond()
         return -Grid(len(z)).dot(z, shares) / total
 
 

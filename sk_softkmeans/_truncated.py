@@ -254,8 +254,8 @@ class TruncatedKMeans(BaseSoftKMeans):
         """
         schedule = super()._schedule(chunks, moments, assignment, unit)
         if isinstance(assignment, Truncated) and not schedule.learned:
-            limit = np.finfo(float).max / assignment.largest_value(self.n_clusters)
-            limit = limit / moments.weight / unit
+            value = float(assignment.largest_value(self.n_clusters))
+            limit = float(np.finfo(float).max) / value / moments.weight / unit
             if schedule.temperature > limit:
                 raise ValueError(
                     f"temperature must be at most {limit:.3g} for free energies to be "

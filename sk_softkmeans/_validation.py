@@ -172,8 +172,9 @@ def check_logits(logits):
 def check_weights(sample_weight, X):
     """Return float64 weights scaled to a largest one in [1, 2), and their unit.
 
-    It is larger where weights have so wide a range that their products would leave that
-    of float64. The unit is a power of two: scaling all weights changes no digit of a fit.
+    They are larger where their range is so wide that products with the smallest would
+    leave that of float64. The unit is a power of two: scaling all weights changes no
+    digit of a fit.
     """
     if sample_weight is None:
         # One number seen as many: no array as long as X.

@@ -8,8 +8,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import entr, logsumexp, softmax
 
-from sk_softkmeans import _assignments
-from sk_softkmeans._assignments import Hard, Softmax, Truncated, make_assignment
+from sk_softkmeans import TruncatedKMeans, _assignments
+from sk_softkmeans._assignments import (
+    Hard,
+    Softmax,
+    Truncated,
+    floors,
+    make_assignment,
+)
 from sk_softkmeans._layouts import Entries, Grid, Lists
 
 # Gaps to the largest logit, over the temperature: none to far beyond underflow.
@@ -131,7 +137,9 @@ def test_logarithms(alpha, dtype):
 
 
 @pytest.mark.parametrize(
-    "assignment", [Hard(), *map(make_assignment, (1, 1.2, 1.5, 2))], ids=repr
+    "assignment",
+    [Hard(), *map(make_assignment, (1, 1.2, 1.5, 2))],
+    ids=lambda assignment: f"{getattr(assignment, 'alpha', 'hard')}",
 )
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_maps_do_not_depend_on_memory_order(assignment, order, dtype):
@@ -309,3 +317,66 @@ def test_beyond_the_margin_nothing_is_left(alpha, n_clusters, dtype):
     p, _, _ = respond(assignment, z)
     assert p[1:].sum() <= np.finfo(dtype).eps
     assert Truncated(assignment, 2).margin(n_clusters, dtype) == np.inf
+
+
+MAPS_WITH_TAILS = [Softmax(), make_assignment(1.001), make_assignment(1.1)]
+
+
+@pytest.mark.parametrize("assignment", MAPS_WITH_TAILS, ids=lambda a: f"{a.alpha}")
+@pytest.mark.parametrize(
+    ("dtype", "weight"),
+    [
+        *((np.float32, weight) for weight in (1.0, 1e-10, 0.0)),
+        *((np.float64, weight) for weight in (1.0, 1e-10, 1e-180, 1e120, 0.0)),
+    ],
+)
+def test_what_is_multiplied_is_0_or_far_from_subnormal(assignment, weight, dtype):
+    z = -np.linspace(0, 800, 3000).reshape(3, -1).T.astype(dtype) / assignment.alpha
+    z[0] = 0
+    weights = np.full(3, weight)
+    out, info = np.empty_like(z), np.finfo(dtype)
+    floor = floors(weights, z.dtype)
+    total, _ = assignment.respond(z.copy(), out, floor=floor)
+    shares = out * (weights / total).astype(dtype)
+    for array in (out, shares, shares * dtype(1e-9)):
+        # But for what is just above the floor.
+        assert ((array > 0) & (array < info.tiny)).mean() < 0.005
+    # All that matters is there.
+    kept = out > 0
+    assert kept[0].all()
+    least = {np.float32: 1e-28, np.float64: 1e-278}[dtype]
+    lost = np.exp(z.astype(float))[~kept] if assignment.alpha == 1 else np.zeros(1)
+    assert (lost * weight <= 1.001 * max(least, weight * np.exp(-40))).all()
+
+
+def test_one_weight_seen_as_many_has_the_floors_of_an_array(dtype):
+    dtype = np.dtype(dtype)
+    seen = floors(np.broadcast_to(1.0, 5), dtype)
+    assert_array_equal(seen, floors(np.ones(5), dtype))
+    assert seen.dtype == dtype
+
+
+def test_logarithms_and_values_keep_their_tails(dtype):
+    z = np.array([[0.0], [-500], [-5000]], dtype)
+    for assignment in (Softmax(), Truncated(Softmax(), 2)):
+        out = np.empty_like(z)
+        total, value = assignment.respond(z.copy(), out)
+        logs = assignment.log(z, out, total)
+        assert_allclose(logs[:2, 0], [0, -500])
+        assert_allclose(value, np.log(3))
+    assert_array_equal(logs[2], -np.inf)
+
+
+@pytest.mark.parametrize("alpha", [1, 1.001, 1.5])
+@pytest.mark.parametrize("n_active", [2, 3])
+def test_a_fit_with_weights_of_a_wide_range(alpha, n_active):
+    # Each cluster has samples of one weight only: means that no other can disturb.
+    rng = np.random.default_rng(0)
+    places = np.array([[0, 0], [30, 0], [0, 30]])
+    X = np.repeat(places, 20, axis=0) + rng.normal(size=(60, 2)) / 100
+    weights = np.repeat([1.0, 1e-150, 1e-300], 20)
+    model = TruncatedKMeans(3, n_active=n_active, alpha=alpha, temperature=1.0)
+    model.set_params(init=places).fit(X, sample_weight=weights)
+    expected = X.reshape(3, 20, 2).mean(axis=1)
+    assert_allclose(model.cluster_centers_, expected, rtol=1e-12)
+    assert model.n_iter_ < 5
