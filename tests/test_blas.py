@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import joblib
 import numpy as np
 import pytest
+from sklearn import get_config, set_config
 from sklearn.base import clone
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
@@ -160,6 +161,7 @@ def interrupted_at(work):
 
     Python looks for signals as functions begin and as those of C have returned.
     """
+    settings = get_config()
     for place in range(100_000):
         left = place
 
@@ -177,6 +179,8 @@ def interrupted_at(work):
             pass
         finally:
             sys.setprofile(None)
+            # scikit-learn's own settings do not survive an interrupt of its contexts.
+            set_config(**settings)
         if left >= 0:
             return
         yield place
