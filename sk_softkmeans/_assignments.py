@@ -97,7 +97,7 @@ class Softmax:
         layout : Grid, default=None
             Says of how many clusters z has some, if it has not all.
         floor : ndarray of shape (n_rows,), default=None
-            The logarithms of what is 0 in `out`: see `floors`.
+            The logarithms of what counts as 0 in `out`: see `floors`.
 
         Returns
         -------
@@ -168,7 +168,7 @@ class Entmax:
             Where the entries are if z is a list, of all that are above ``-reach`` and
             possibly others, or of how many clusters z has some.
         floor : ndarray of shape (n_rows,), default=None
-            The logarithms of what is 0 in `out`: see `floors`.
+            The logarithms of what counts as 0 in `out`: see `floors`.
 
         Returns
         -------
@@ -439,25 +439,23 @@ def floors(weights, dtype):
 
 
 def _exp(z, out, least, floor):
-    """Write exp(z) to `out`, which may be `z`; 0 where z is not above the floor.
+    """Write exp(z) to `out`, which may be `z`; of the floor where z is lower.
 
-    Exponentials that underflow cost many times as much as others. `least` is the
-    smallest of z.
+    Exponentials that underflow cost many times as much as others. Without a floor there
+    is 0 below the lowest logit. `least` is the smallest of z.
     """
     exact = floor is None
     if exact:
         floor = np.full(z.shape[-1], lowest(z.dtype))
     if least > floor.max():
         return _fast_exp(z, out)
+    # A weight so much larger than others that even the lowest exponential counts.
+    exact = exact or floor.min() <= lowest(z.dtype)
     counts = z > floor if exact else None
     # Of arrays NumPy takes maxima several times as fast as of one and a number.
     _fast_exp(np.maximum(z, floor, out=out), out)
     if exact:
         out *= counts
-    else:
-        # The same operation gives the same number: 0 is left, and faster. What is just
-        # above the floor loses digits that nobody sees in a sum.
-        out -= _fast_exp(floor, np.empty_like(floor))
     return out
 
 

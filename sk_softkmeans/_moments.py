@@ -15,7 +15,7 @@ _PAIR = 4
 _NEAR, _SHARE = 2, 0.1
 # The range of weights, of which the largest is in [1, 2), and of squares that products
 # in float32 have room for.
-_FLOAT32_WEIGHTS, _FLOAT32_SQUARES = 1e-10, (1e-20, 1e33)
+_FLOAT32_WEIGHTS, _FLOAT32_SQUARES = 1e-10, (1e-12, 1e33)
 
 
 class Moments(NamedTuple):
