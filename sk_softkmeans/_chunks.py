@@ -46,6 +46,19 @@ def even_slices(n, size):
 class Chunks:
     """The rows of X with their weights, to be reduced chunk by chunk.
 
+    Parameters
+    ----------
+    X : {ndarray, CSR matrix} of shape (n_samples, n_features)
+        The samples.
+    sample_weight : ndarray of shape (n_samples,)
+        Their weights.
+    n_clusters : int
+        The number of clusters, for which chunks are planned.
+    limit : Limit
+        Held while the chunks live.
+    executor : Executor
+        The threads beside the calling one.
+
     Attributes
     ----------
     min_weight : float
