@@ -32,9 +32,11 @@ _FARTHEST = 1.0
 # so in this many iterations of plain EM: those show directions that were not seen.
 _CAUTION, _N_LOOKS = 0.3, 2
 # In units of the rounding of X: a rise of the objective that is none, and a relative
-# change that is none, of the temperature or of each coordinate of the centers. (Sums of
-# thousands of equal samples have more than a rounding.)
-_SLACK, NOISE = 4, 20
+# change that is none, of the temperature or of the centers.
+_SLACK, NOISE = 4, 10
+# Sums of thousands of equal samples have many roundings. Shifts of a coordinate up to so
+# many of them are no change either, if none was the smallest in so many iterations.
+_LARGEST_NOISE, _STALE = 1000, 10
 # A difference depends on those after it if less than this is left without them.
 _DEPENDENT = 1e-8
 
@@ -65,6 +67,7 @@ class Means:
     def forget(self):
         """Start anew: what comes is not the continuation of what was."""
         self._rates, self._shift = [], None
+        self._least, self._n_stale = np.inf, 0
 
     def means(self, centers, stats):
         """Return the centers after those of an E-step."""
@@ -110,14 +113,15 @@ class Means:
             Where to evaluate next.
         """
         shift = np.linalg.norm((image.centers - point.centers) / self._unit)
-        self._noise = NOISE * self._eps * np.sqrt(point.centers.size)
+        self._n_stale = 0 if shift < self._least else self._n_stale + 1
+        self._least = min(shift, self._least)
+        some = _LARGEST_NOISE * self._eps * np.sqrt(point.centers.size)
+        self._is_noise = shift <= NOISE * self._eps or (
+            shift <= some and self._n_stale >= _STALE
+        )
         self._rates.append(shift / self._shift if self._shift else np.inf)
         self._shift = shift
         return self._way(self._rates[-1]), image
-
-    @property
-    def _is_noise(self):
-        return self._shift <= self._noise
 
     def _way(self, rate):
         if self._is_noise:
