@@ -34,9 +34,9 @@ _CAUTION, _N_LOOKS = 0.3, 2
 # In units of the rounding of X: a rise of the objective that is none, and a relative
 # change that is none, of the temperature or of the centers.
 _SLACK, NOISE = 4, 10
-# Sums of thousands of equal samples have many roundings. Shifts of a coordinate up to so
-# many of them are no change either, if none was the smallest in so many iterations.
-_LARGEST_NOISE, _STALE = 1000, 10
+# Sums of thousands of equal samples have many roundings. Shifts of a coordinate by up
+# to so many are no change either, if none was the smallest in so many iterations.
+_LARGEST_NOISE, _STALE = 60, 10
 # A difference depends on those after it if less than this is left without them.
 _DEPENDENT = 1e-8
 

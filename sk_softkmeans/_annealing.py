@@ -100,7 +100,8 @@ def appraise(chunks, moments, centers, temperature, steps):
 
     total = chunks.reduce(_work, entering.origin, entering.dtype)
     free_energy, entropy = total.stats.value, max(-total.stats.omega, 0.0)
-    relocate(chunks, total.stats, entering, effective, assignment)
+    own = labels if hard else None
+    relocate(chunks, total.stats, entering, effective, assignment, labels=own)
     return State(
         centers,
         temperature,

@@ -8,7 +8,7 @@ next one.
 
 import os
 from functools import cache
-from threading import RLock, get_ident
+from threading import RLock, current_thread, get_ident
 
 import joblib
 from threadpoolctl import OpenBLASController, ThreadpoolController
@@ -61,18 +61,17 @@ class _Holders:
 
     def _begin(self):
         # `_threads` has the thread of each hold, `_budgets` the numbers of threads
-        # that libraries had, `_took_control` whether nobody was in control before.
+        # that libraries had, `_taker` the thread that took control which nobody had.
         self._lock, self._threads, self._budgets = RLock(), {}, {}
-        self._took_control = False
+        self._taker = None
 
     def _begin_in_child(self):
-        threads, budgets = self._threads, self._budgets
-        took_control = self._took_control
+        threads, budgets, taker = self._threads, self._budgets, self._taker
         self._begin()
         own = {
             hold: thread for hold, thread in threads.items() if thread == get_ident()
         }
-        self._threads, self._budgets, self._took_control = own, budgets, took_control
+        self._threads, self._budgets, self._taker = own, budgets, taker
         self._restore_if_free()
 
     def add(self, hold):
@@ -108,9 +107,11 @@ class _Holders:
         if budgets:
             self._set(budgets)
         self._budgets = {}
-        if self._took_control:
+        control = _control()
+        # Who took control meanwhile, when the taker had given it away, keeps it.
+        if self._taker and control.controlling_thread is self._taker:
             OpenBLASController.clear_controlling_thread(force=True)
-            self._took_control = False
+        self._taker = None
 
     def _set(self, numbers):
         """Set numbers of threads, although another thread may be in control.
@@ -120,10 +121,10 @@ class _Holders:
         thread for the time of all holds, so that nobody sets another number; that of
         a thread which has it is borrowed, and it can give back what it has set.
         """
-        control = getattr(OpenBLASController, "_SHARED_STATE", None)
+        control = _control()
         owner = control and control.controlling_thread
         if control and not (owner and owner.is_alive()):
-            owner, self._took_control = None, True
+            owner, self._taker = None, current_thread()
         try:
             if owner:
                 OpenBLASController.clear_controlling_thread(force=True)
@@ -136,6 +137,11 @@ class _Holders:
 
 
 _holders = _Holders()
+
+
+def _control():
+    """Return what says which thread is in control; None before threadpoolctl 3.8."""
+    return getattr(OpenBLASController, "_SHARED_STATE", None)
 
 
 @cache
@@ -152,4 +158,4 @@ def _unseen_budget():
     in joblib's workers.
     """
     openmp = ThreadpoolController().select(user_api="openmp").lib_controllers
-    return min(joblib.cpu_count(), *(library.num_threads for library in openmp))
+    return min([joblib.cpu_count(), *(library.num_threads for library in openmp)])

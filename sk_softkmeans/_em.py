@@ -110,9 +110,9 @@ def run(
         objectives.append(objective)
         free_energies.append(stats.value)
         temperatures.append(temperature)
-        moved = relocate(
-            chunks, stats, entering, effective, steps.assignment, step.sees_all
-        )
+        labels = step.labels if step.hard else None
+        found = entering, effective, steps.assignment, step.sees_all, labels
+        moved = relocate(chunks, stats, *found)
 
         point, guess = Point(point.centers, temperature), point.temperature
         means = update.means(point.centers, stats)

@@ -11,7 +11,7 @@ _EMPTY = 1e-12
 _ROUNDINGS = 16
 
 
-def relocate(chunks, stats, centers, temperature, assignment, takes=True):
+def relocate(chunks, stats, centers, temperature, assignment, takes=True, labels=None):
     """Give empty clusters the distinct samples that are farthest from all centers.
 
     Their weight is taken from the clusters that had it, as in KMeans, unless being
@@ -32,6 +32,9 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
         Its map.
     takes : bool, default=True
         Whether the clusters that had the weight are those of all centers.
+    labels : ndarray of shape (n_samples,), default=None
+        The clusters of the samples, where each has but one: those of the E-step, which
+        on ties are others in a block of other rows.
 
     Returns
     -------
@@ -56,7 +59,8 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     distances[weights == 0] = 0
     if not distances.any():
         return empty[:0]
-    far, w = _farthest_distinct(chunks.X, distances, weights, len(empty))
+    copies = _farthest_distinct(chunks.X, distances, len(empty))
+    far, w = np.array([rows[0] for rows in copies]), _totals(weights, copies)
     empty = empty[: len(far)]
 
     block = chunks.block_of(far, centers.origin, centers.dtype)
@@ -64,7 +68,11 @@ def relocate(chunks, stats, centers, temperature, assignment, takes=True):
     x = block.dense()
     own = read.nearest > -temperature * assignment.uniform(len(centers))
     own &= takes
-    taken = read.responsibilities() * (w * own)[:, np.newaxis]
+    if labels is None:
+        taken = read.responsibilities() * w[:, np.newaxis]
+    else:
+        taken = _totals_by_label(weights, labels, copies, len(centers))
+    taken[~own] = 0
     stats.mass -= taken.sum(axis=0)
     stats.sums -= taken.T @ x
     # What rounding leaves of a cluster that has lost all its samples is none.
@@ -87,10 +95,21 @@ def _resolution(centers):
     return _ROUNDINGS * eps * (centers.norms + _ROUNDINGS * eps * centers.norms.max())
 
 
-def _farthest_distinct(X, distances, weights, count):
-    """Return up to `count` distinct samples, the farthest first, and their weights.
+def _totals(weights, copies):
+    """Return the weight of all copies of each sample."""
+    return np.array([weights[rows].sum() for rows in copies])
 
-    The weight is that of all copies of a sample. Ties are broken by content: neither
+
+def _totals_by_label(weights, labels, copies, n_clusters):
+    """Return the weight of the copies of each sample, a row, that a label has."""
+    totals = [np.bincount(labels[r], weights[r], n_clusters) for r in copies]
+    return np.array(totals)
+
+
+def _farthest_distinct(X, distances, count):
+    """Return the rows of up to `count` distinct samples, the farthest first.
+
+    Each is an array of the rows of all its copies. Ties are broken by content: neither
     repetition nor the order of the samples makes a difference. A distance of 0 or less
     does not count.
     """
@@ -98,24 +117,21 @@ def _farthest_distinct(X, distances, weights, count):
     while (largest := left.max()) > 0:
         rows = np.flatnonzero(left == largest)
         left[rows] = 0
-        for key, row, weight in _distinct(X, rows, weights):
-            first, before = found.get(key, (row, 0.0))
-            found[key] = first, before + weight
+        for key, copies in _distinct(X, rows):
+            found.setdefault(key, []).append(copies)
         if len(found) >= count:
             break
-    rows, weights = zip(*list(found.values())[:count], strict=True)
-    return np.array(rows), np.array(weights)
+    return [np.concatenate(copies) for copies in list(found.values())[:count]]
 
 
-def _distinct(X, rows, weights):
-    """Give content, row and weight of distinct samples, ordered by content."""
+def _distinct(X, rows):
+    """Give the content and the rows of distinct samples, ordered by content."""
     if not any_differ(X, rows, np.broadcast_to(rows[:1], rows.shape)):
         # So are copies of one sample, of which there may be many.
-        yield bytes(row_keys(X, rows[:1])[0]), rows[0], weights[rows].sum()
+        yield bytes(row_keys(X, rows[:1])[0]), rows
         return
-    keys, first, group = np.unique(
-        row_keys(X, rows), return_index=True, return_inverse=True
-    )
-    totals = np.bincount(group.ravel(), weights[rows])
-    for key, row, weight in zip(keys, rows[first], totals, strict=True):
-        yield bytes(key), row, weight
+    keys, group = np.unique(row_keys(X, rows), return_inverse=True)
+    by_group = np.argsort(group.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(group.ravel()))[:-1]
+    for key, copies in zip(keys, np.split(rows[by_group], ends), strict=True):
+        yield bytes(key), copies

@@ -390,16 +390,18 @@ def _largest_variance(chunks, moments):
     if moments.scatter == 0:
         return 0.0
 
-    # Of data scaled to a mean variance of 1, whatever their units.
+    # Of data scaled to a mean variance near 1, whatever their units: by a power of two.
+    scale = 2.0 ** -np.frexp(np.sqrt(moments.variance))[1]
+
     def covariance(block, weights):
-        x = block.dense()
+        x = block.dense() * scale
         weights = weights / moments.weight
-        return x.T @ (x * weights[:, np.newaxis]) / moments.variance
+        return x.T @ (x * weights[:, np.newaxis])
 
     def product(vector):
         def times(block, weights):
-            weights = weights / moments.weight
-            return block.combine(weights * block.project(vector)) / moments.variance
+            weights = weights / moments.weight * scale
+            return block.combine(weights * (block.project(vector) * scale))
 
         return chunks.reduce(times, moments.origin, float64)
 
@@ -411,4 +413,4 @@ def _largest_variance(chunks, moments):
         C = LinearOperator((n_features, n_features), product, dtype=float64)
         start = np.random.RandomState(0).standard_normal(n_features)
         largest = eigsh(C, k=1, v0=start, return_eigenvectors=False)[0]
-    return float(largest) * moments.variance
+    return float(largest) / scale / scale

@@ -254,7 +254,7 @@ class TruncatedKMeans(BaseSoftKMeans):
         """
         schedule = super()._schedule(chunks, moments, assignment, unit)
         if isinstance(assignment, Truncated) and not schedule.learned:
-            value = float(assignment.largest_value(self.n_clusters))
+            value = max(float(assignment.largest_value(self.n_clusters)), 1.0)
             limit = float(np.finfo(float).max) / value / moments.weight / unit
             if schedule.temperature > limit:
                 raise ValueError(

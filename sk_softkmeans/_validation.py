@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import (
     Interval,
     Options,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import (
@@ -91,13 +92,19 @@ def _plain(name, value, constraints, owner):
     kinds = {getattr(constraint, "type", None) for constraint in constraints}
     if Real in kinds and isinstance(value, Real):
         try:
-            return float(value)
+            plain = float(value)
         except OverflowError:
+            plain = np.inf
+        if plain == np.inf and value < np.inf:
             raise ValueError(
                 f"The {name!r} parameter of {owner} must be at most "
                 f"{np.finfo(float).max:.6g}. Got a larger {type(value).__name__} "
                 f"instead."
-            ) from None
+            )
+        if plain != value:
+            # Rounding may have left the range.
+            validate_parameter_constraints({name: constraints}, {name: plain}, owner)
+        return plain
     if Integral in kinds and isinstance(value, Integral):
         return int(value)
     return value.item() if isinstance(value, np.generic) else value

@@ -224,6 +224,44 @@ def test_without_a_blas_that_is_seen_the_budget_is_that_of_openmp(monkeypatch):
     assert limited(lambda limit: limit.n_threads) == 1
 
 
+def test_without_any_library_that_is_seen_joblib_counts(monkeypatch):
+    class Nothing:
+        lib_controllers = ()
+
+        def select(self, user_api):
+            return self
+
+    monkeypatch.setattr(_blas, "_libraries", lambda: [])
+    monkeypatch.setattr(_blas, "ThreadpoolController", Nothing)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 7)
+    assert limited(lambda limit: limit.n_threads) == 7
+
+
+def test_who_takes_control_meanwhile_keeps_it():
+    limit, inside, go_on = Limit(), threading.Event(), threading.Event()
+    limit.hold()
+    # As a callable of the user may, in the thread of the fit.
+    with threadpool_limits(1, "blas"):
+        pass
+
+    def other():
+        with threadpool_limits(2, "blas"):
+            inside.set()
+            go_on.wait(10)
+            return settable(4)
+
+    with ThreadPoolExecutor(1) as executor:
+        task = executor.submit(other)
+        inside.wait(10)
+        limit.release()
+        go_on.set()
+        assert task.result()
+    # It had noted one thread.
+    BLAS.limit(limits=3)
+    with threadpool_limits(3, "blas"):
+        pass
+
+
 def run(code):
     """Return what a script prints that ends well."""
     preamble = """

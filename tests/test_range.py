@@ -60,6 +60,14 @@ def test_infinite_centers_are_an_error_without_a_warning(estimator_class):
         model.fit(FEW)
 
 
+@pytest.mark.parametrize("alpha", [1, 1.5, 2])
+def test_a_temperature_that_weights_make_too_high(alpha):
+    model = TruncatedKMeans(3, alpha=alpha, n_active=2, temperature=1e300)
+    weights = np.r_[1e80, np.ones(29)]
+    with pytest.raises(ValueError, match="temperature must be at most"):
+        model.fit(FEW, sample_weight=weights)
+
+
 @pytest.mark.parametrize("learn_weights", [True, False])
 def test_a_temperature_at_which_few_active_clusters_have_no_free_energy(learn_weights):
     params = {"n_active": 2, "learn_weights": learn_weights, "random_state": 0}

@@ -220,6 +220,24 @@ def test_a_number_too_large_for_a_float_is_an_error_that_names_it(cls, name, blo
 HUGE = [10**400, Fraction(10**400), np.longdouble("1e4000")]
 
 
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "message"),
+    [
+        (SoftKMeans, "temperature", "1e4000", "must be at most"),
+        (SoftKMeans, "tol", "1e4000", "must be at most"),
+        (AnnealedRBFKMeans, "cooling_rate", "1e-4000", "must be"),
+        (AnnealedRBFKMeans, "cooling_rate", "0.99999999999999999994", "must be"),
+        (MaxEntropyKMeans, "distortion", "1e-4000", "must be"),
+    ],
+)
+def test_a_long_double_that_rounds_out_of_the_range(cls, name, value, message, blobs):
+    value = np.longdouble(value)
+    if value == float(value):
+        pytest.skip("long doubles are doubles here")
+    with pytest.raises(ValueError, match=f"'{name}' parameter.* {message}"):
+        cls(3, **{name: value}).fit(blobs)
+
+
 @pytest.mark.parametrize("huge", HUGE, ids=["int", "fraction", "longdouble"])
 def test_temperatures_too_large_for_a_float_are_errors_that_name_them(huge, blobs):
     model = AnnealedRBFKMeans(3, cooling_rate=[huge, 1.0])
