@@ -37,9 +37,13 @@ class Limit:
         How many threads BLAS had before: they are the holder's to use.
     """
 
+    n_threads = None
+
     def hold(self):
         """Set BLAS to one thread, also if someone has set another number meanwhile."""
-        self.n_threads = _holders.add(self)
+        budget = _holders.add(self)
+        if self.n_threads is None:
+            self.n_threads = budget or _unseen_budget()
 
     def release(self):
         """Give BLAS its threads back, if this is the last hold."""
@@ -75,7 +79,7 @@ class _Holders:
         self._restore_if_free()
 
     def add(self, hold):
-        """Add a hold, and return the budget."""
+        """Add a hold, and return the budget, 0 where no BLAS is seen."""
         with self._lock:
             self._threads[hold] = get_ident()
             libraries = _libraries()
@@ -85,9 +89,7 @@ class _Holders:
                 self._budgets[library] = max(n, self._budgets.get(library, 1))
             if several:
                 self._set(dict.fromkeys(several, 1))
-            if not libraries:
-                return _unseen_budget()
-            return max(self._budgets.values(), default=1)
+            return max(self._budgets.values(), default=min(len(libraries), 1))
 
     def remove(self, hold):
         """Remove a hold, if it is there."""
