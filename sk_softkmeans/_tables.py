@@ -167,11 +167,11 @@ def _to_numbers(pandas, column):
     if pandas.api.types.is_numeric_dtype(column.dtype):
         return column
     if column.dtype == object or pandas.api.types.is_string_dtype(column.dtype):
-        try:
-            return pandas.to_numeric(column, errors="coerce")
-        except OverflowError:
-            # A whole number that no float holds is infinite as a text.
-            return pandas.to_numeric(column.astype(str), errors="coerce")
+        text = column.astype(str)
+        # Whole numbers beyond the integers of pandas: its versions differ on them.
+        long = text.str.fullmatch(r"[+-]?[0-9]{19,}") & column.notna()
+        numbers = pandas.to_numeric(column.mask(long), errors="coerce")
+        return numbers.astype(float).mask(long, text.where(long, "0").map(float))
     # Dates and categories, which pandas would count.
     return pandas.Series(np.nan, index=column.index)
 
