@@ -467,8 +467,11 @@ def neg_inertia_scorer(estimator, X, y=None, sample_weight=None):
     def _consume(_, weights, read):
         return weights @ read.nearest
 
+    # As precisely as inertia_ of this package.
+    temperature = getattr(estimator, "temperature_", 0.0)
+
     def _inertia(chunks):
-        return float(read(chunks, centers, 0.0, None, _consume))
+        return float(read(chunks, centers, temperature, None, _consume))
 
     return -in_chunks(X, weights, len(centers), _inertia) * unit
 
